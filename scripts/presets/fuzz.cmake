@@ -1,0 +1,4 @@
+set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
+set(CMAKE_C_COMPILER clang CACHE STRING "")
+set(HR_SANITIZE "address,undefined" CACHE STRING "")
+set(HR_FUZZ ON CACHE BOOL "")

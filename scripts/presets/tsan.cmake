@@ -1,0 +1,3 @@
+set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
+set(CMAKE_C_COMPILER clang CACHE STRING "")
+set(HR_SANITIZE "thread" CACHE STRING "")
