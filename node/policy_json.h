@@ -1,0 +1,89 @@
+/* policy_json.h: packs and catalog in hand, and decisions in JSON.
+ *
+ * The shape of inputs and answers is the contract of `huren policy decide`
+ * (README of policy/).  Input is strict JSON (no duplicate members) and total
+ * in meaning: a member that is missing, null, or of a wrong type or value is
+ * unknown.  Pure: no files, no clock. */
+#ifndef NODE_POLICY_JSON_H
+#define NODE_POLICY_JSON_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "policy/policy.h"
+#include "proto/limits.h"
+#include "proto/status.h"
+
+/* ---- the set: catalog and packs, immutable after loading ------------------ */
+
+struct policy_set; /* opaque; may be shared between threads */
+
+/* Load catalog and packs carried in the binary.  On failure NULL, and one line
+ * in `error` that names file, line and reason.
+ *
+ * STATUS_MALFORMED  a file is not what it should be.
+ * STATUS_NO_MEMORY  as it says. */
+MUST_USE enum status policy_set_load_embedded(struct policy_set **out, char *error,
+                                              size_t error_bytes);
+void policy_set_free(struct policy_set *set);
+
+const struct hr_catalog *policy_set_catalog(const struct policy_set *set);
+size_t policy_set_count(const struct policy_set *set);
+const struct hr_pack *policy_set_pack(const struct policy_set *set, size_t index);
+/* The compiled text of a pack, and the SHA-256 of it: the pack's address. */
+struct hr_text policy_set_text(const struct policy_set *set, size_t index);
+const uint8_t *policy_set_hash(const struct policy_set *set, size_t index); /* HASH_BYTES */
+/* Index of the pack with this id, or of this hash; SIZE_MAX when there is none. */
+size_t policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes);
+size_t policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES]);
+
+/* ---- decisions ------------------------------------------------------------ */
+
+/* Where the arrays of an input live.  Zero it; free it when the input is done. */
+struct policy_arena {
+    struct policy_arena_block *blocks;
+};
+void policy_arena_free(struct policy_arena *arena);
+
+/* Read a decision input.  *out points into `json` and `arena`, which must stay.
+ * The pack is not read here: see policy_decide_json.
+ *
+ * STATUS_MALFORMED  `json` is not an object.
+ * STATUS_NO_MEMORY  as it says. */
+MUST_USE enum status policy_input_from_json(const json_t *json, struct policy_arena *arena,
+                                            struct hr_policy_input *out);
+
+/* The answer as the contract writes it, with the member `rules` beside (for
+ * each check its rule id, citation and texts).  `input` is the one that was
+ * decided.  A new reference, or NULL without memory. */
+MUST_USE json_t *policy_decision_to_json(const struct hr_pack *pack,
+                                         const struct hr_policy_input *input,
+                                         const struct hr_decision *decision);
+
+/* Parse one JSON text strictly (no duplicate members; at most JSON_BYTES_MAX),
+ * the way inputs are parsed everywhere.  NULL, and one line in `error`. */
+MUST_USE json_t *policy_json_parse(const char *json, size_t bytes, char *error,
+                                   size_t error_bytes);
+
+/* Decide a parsed input with the pack that its member `pack` names, of the set.
+ *
+ * STATUS_MALFORMED  not an object, or no pack is named.
+ * STATUS_NOT_FOUND  the pack is not in the set.
+ * STATUS_NO_MEMORY  as it says. */
+MUST_USE enum status policy_decide_object(const struct policy_set *set, const json_t *input,
+                                          json_t **out);
+/* The same from text: one line of `huren policy decide`. */
+MUST_USE enum status policy_decide_json(const struct policy_set *set, const char *json,
+                                        size_t bytes, json_t **out, char *error,
+                                        size_t error_bytes);
+/* The same for the mark: one line of `huren policy mark`. */
+MUST_USE enum status policy_mark_object(const struct policy_set *set, const json_t *input,
+                                        json_t **out);
+
+/* The canonical bytes of an input (or of any JSON value): UTF-8, members
+ * sorted, no blanks.  What a Decided entry keeps, so that it can be replayed.
+ * To be freed with free(); NULL without memory. */
+MUST_USE char *policy_json_canonical(const json_t *json, size_t *bytes);
+
+#endif
