@@ -1,9 +1,16 @@
-/* main.c: the huren command. */
-#include <stdio.h>
+/* main.c: the huren command.  The rows stand in node/commands.h. */
+#include <stdlib.h>
+
+#include "node/cli.h"
+
+#define COMMAND(name, summary) {#name, cmd_##name, summary, cmd_##name##_help},
+static const struct cli_command commands[] = {
+#include "node/commands.h"
+    {NULL, NULL, NULL, NULL}};
+#undef COMMAND
 
 int
-main(void)
+main(int argc, char **argv)
 {
-    fputs("usage: huren [--home DIR] [--json] COMMAND\n", stderr);
-    return 2;
+    return cli_main(commands, argc, argv, getenv("HUREN_HOME"), stdout, stderr);
 }

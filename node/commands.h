@@ -1,0 +1,19 @@
+/* commands.h: the table of commands, one row each: COMMAND(name, summary).
+ *
+ * Included with COMMAND defined, so it has no guard.  A row X says that there
+ * are, in node/cmd_X.c:
+ *     int cmd_X(struct cli *cli, int argc, char **argv);
+ *     const char cmd_X_help[];
+ * Order is the order of `huren --help`.  Keep an empty line between rows, so
+ * that two branches that each add one merge. */
+
+/* clang-format off */
+/* setting up */
+
+/* results in, results out */
+
+/* proofs and rules */
+
+/* running */
+
+/* clang-format on */
