@@ -33,6 +33,8 @@ enum {
     /* notes (FORMATS 2) */
     NOTE_BYTES_MAX = 64 * 1024,
     NOTE_SIGNATURES_MAX = 64,
+    CHECKPOINT_TEXT_BYTES_MAX = 4096, /* with extension lines */
+    TLOGPROOF_BYTES_MAX = NOTE_BYTES_MAX + 8 * 1024,
 
     /* logs */
     ENTRY_BYTES_MAX = 16 * 1024,   /* DESIGN 6 */
