@@ -1,0 +1,44 @@
+/* check.h: the fsck of a store: every entry, tile, root and index row is
+ * recomputed.  Source: DESIGN 6 (`huren audit verify`), RELIABILITY L1, L11.
+ *
+ * Read-only.  On a damaged file LMDB may abort or fault the process: for a
+ * file that was restored, received or is suspected, run this in a child
+ * process (fork, then store_open and store_check) and take its death for a
+ * finding. */
+#ifndef STORE_CHECK_H
+#define STORE_CHECK_H
+
+#include "store/store.h"
+
+struct store_finding {
+    const char *part;   /* "log", "entry", "tile", "record", "own", "index", "charter", ... */
+    struct view origin; /* of the log concerned; empty if none */
+    uint64_t index;     /* leaf, tile or row number; 0 if none */
+    const char *what;   /* one line, static */
+};
+typedef void (*store_finding_fn)(void *context, const struct store_finding *finding);
+
+struct store_check_totals {
+    uint64_t logs, entries, tiles, records, own, index_rows, charter_rows, values, blobs, salts;
+    uint64_t findings;
+};
+
+/* Says which SHA-256 the record of this entry must have; false: it has none.
+ * Without it (NULL) records are only counted. */
+typedef bool (*store_sealed_fn)(void *context, struct view origin, struct view entry,
+                                uint8_t sealed[HASH_BYTES]);
+
+struct store_check_options {
+    store_sealed_fn sealed_of;
+    void *sealed_context;
+    store_finding_fn finding; /* may be NULL */
+    void *finding_context;
+};
+
+/* Check everything.  STATUS_OK: no findings.  STATUS_CORRUPT: there were some.
+ * Other: it could not be done.  Reads in short transactions, so that a daemon
+ * may work beside it. */
+MUST_USE enum status store_check(struct store *s, const struct store_check_options *options,
+                                 struct store_check_totals *totals);
+
+#endif
