@@ -54,6 +54,15 @@ enum {
     REQUESTS_IN_FLIGHT_MAX = 256, /* in one session */
     SESSION_OPEN_MS_MAX = 5000,
     SESSION_AGE_MS_MAX = 3600 * 1000,
+    SESSION_QUEUE_BYTES_MAX = 16 * 1024 * 1024, /* waiting to be sent to one peer */
+    SESSIONS_PER_MEMBER_MAX = 8,                /* open ones of one institution and network */
+    SESSION_IDLE_MS_MAX = 30 * 1000,            /* then an empty message keeps it alive */
+    SESSION_SILENT_MS_MAX = 90 * 1000,          /* then it is dead */
+    SESSION_OLD_MS_MAX = 600 * 1000,            /* an old session may go on after its hour */
+    INSTANCE_BYTES = 16,
+    SOFTWARE_CHARS_MAX = 64,
+    NET_CLOSE_MS_MAX = 5000,
+    CONTROL_CALLS_MAX = 32,
 
     /* members */
     MEMBERS_MAX = 2000,
