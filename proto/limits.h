@@ -84,7 +84,15 @@ enum {
     HL7_MESSAGE_BYTES_MAX = 16 * 1024 * 1024,
     REPORT_ITEMS_MAX = 2000,
     REPORT_BYTES_MAX = 160 * 1024, /* one encoded report, before sealing */
-    JSON_BYTES_MAX = 4 * 1024 * 1024
+    JSON_BYTES_MAX = 4 * 1024 * 1024,
+    REPORT_IDENTIFIERS_MAX = 32,
+    REPORT_FLAGS_MAX = 32,                   /* of one item */
+    REPORT_WARNINGS_MAX = 64,                /* kept for one report; more are counted */
+    HL7_SEGMENTS_MAX = 100000,               /* in one message */
+    NORMALISE_BYTES_MAX = 256 * 1024 * 1024, /* memory for the reports of one record */
+    CSV_COLUMNS_MAX = 512,
+    CSV_CELL_BYTES_MAX = 1024 * 1024,
+    CODEMAP_ROWS_MAX = 200000
 };
 
 _Static_assert(REPORT_BYTES_MAX + RECORD_PAD_BYTES < RECORD_BYTES_MAX, "report fits a record");
