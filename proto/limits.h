@@ -70,6 +70,11 @@ enum {
     CHARTER_ROW_BYTES_MAX = 60 * 1024,
     CHARTER_ROWS_MAX = 100000,
     NETWORK_KEY_EPOCHS_MAX = 64,
+    CHARTER_FILE_BYTES_MAX = 64 * 1024 * 1024,
+    CHARTER_KEYS_MAX = 64,              /* charter keys in one root */
+    CHARTER_SKEW_S_MAX = 600,           /* a document may be that far ahead of our clock */
+    SESSION_KEY_OVERLAP_S = 30 * 86400, /* an ended session key stays valid (DESIGN 7) */
+    EPOCH_LATE_S = 60 * 86400,          /* entries under an ended epoch are taken (DESIGN 5) */
 
     /* gossip (DESIGN 9) */
     GOSSIP_LINES_WHOLE_MAX = 256,

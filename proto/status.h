@@ -24,7 +24,9 @@
     X(STATUS_CORRUPT, "stored data is corrupt")                                                \
     X(STATUS_NO_SPACE, "store is full")                                                        \
     X(STATUS_NO_MEMORY, "out of memory")                                                       \
-    X(STATUS_IO, "input/output error")
+    X(STATUS_IO, "input/output error")                                                         \
+    X(STATUS_NOT_YET, "is not valid yet")                                                      \
+    X(STATUS_EXPIRED, "has expired")
 
 #define STATUS_ENUM(code, text) code,
 enum status { STATUS_MAP(STATUS_ENUM) STATUS_COUNT };
