@@ -45,12 +45,14 @@ struct checkpoint_opened {
 };
 
 /* Read and verify a checkpoint note of one log: keys[0] is the log's own key and
- * must have signed; keys[1 ..] are witnesses' cosignature keys, if any.
+ * must have signed; keys[1 ..] are witnesses' cosignature keys, if any.  After a
+ * failure *out is undefined.
  *
  * STATUS_OK             `out` is filled.
  * STATUS_UNKNOWN_KEY    the log's key has not signed.
  * STATUS_REFUSED        the origin is not `origin`.
- * STATUS_BAD_KEY        keys[0] is not of type 1, or a witness not of type 4.
+ * STATUS_BAD_KEY        keys[0] is not of type 1, a witness not of type 4 or with
+ *                       the log's own public key, or as note_verify.
  * STATUS_MALFORMED, STATUS_TOO_BIG, STATUS_BAD_SIGNATURE  as note_parse,
  *                       checkpoint_parse and note_verify. */
 MUST_USE enum status checkpoint_open(struct view bytes, struct view origin,
