@@ -10,8 +10,8 @@
  * be said after a commit is said in answer to GOSSIP_STORED.
  *
  * It owns the frame kinds FRONTIER, HEAD, RANGE, CHARTER and BLOB, asked and
- * answered, and draws request ids below GOSSIP_REQUEST_ID_END on a session: the
- * other kinds (look-ups) use ids from there up.
+ * answered, and draws its request ids from GOSSIP_REQUEST_ID_FIRST up: the other
+ * kinds (look-ups, with net_next_request) use those below.
  *
  * Institution codes are in lower case here, as in origins. */
 #ifndef NODE_GOSSIP_H
@@ -30,11 +30,10 @@
 #include "store/store.h"
 
 enum {
-    GOSSIP_INSTANCE_BYTES = 16,
     GOSSIP_MEMBER_KEYS_MAX = 4,      /* of one role of one member: the newest ones */
     GOSSIP_MEMBER_ADDRESSES_MAX = 4, /* the first ones */
 };
-#define GOSSIP_REQUEST_ID_END UINT32_C(0x80000000)
+#define GOSSIP_REQUEST_ID_FIRST UINT32_C(0x80000000)
 
 /* ---- members: what gossip needs of the charter (gossip_members.h makes it) -- */
 
@@ -57,13 +56,13 @@ struct gossip_member {
 
 struct gossip_options {
     const char *network;
-    const char *institution;                 /* our own */
-    uint8_t instance[GOSSIP_INSTANCE_BYTES]; /* drawn at this start (DESIGN 10) */
-    int64_t tick_ms;                         /* 0: 1000 */
-    int64_t cosign_s;                        /* charter setting; 0: 10 */
-    bool full;                               /* records are replicated, too */
-    size_t sessions_wanted;                  /* 0: all of up to 16 others, else 16 */
-    const char *const *only;                 /* dial only these institutions; NULL: all */
+    const char *institution;          /* our own */
+    uint8_t instance[INSTANCE_BYTES]; /* drawn at this start (DESIGN 10) */
+    int64_t tick_ms;                  /* 0: 1000 */
+    int64_t cosign_s;                 /* charter setting; 0: 10 */
+    bool full;                        /* records are replicated, too */
+    size_t sessions_wanted;           /* 0: all of up to 16 others, else 16 */
+    const char *const *only;          /* dial only these institutions; NULL: all */
     size_t only_count;
     struct signgate_options gate;
 };

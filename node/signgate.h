@@ -43,6 +43,8 @@ struct signgate {
     struct signgate_options options;
     int64_t began_ms;
     bool twin;
+    bool charter_known; /* signgate_witnesses was called */
+    bool changed;
     size_t witness_count; /* without ourselves */
     char witnesses[WITNESSES_MAX][INSTITUTION_CHARS_MAX + 1];
     size_t log_count;
