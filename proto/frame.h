@@ -79,6 +79,7 @@ struct frame_reader {
     uint8_t *bytes; /* a frame of which a part is here */
     size_t count;
     size_t capacity;
+    bool delivered; /* the frame in `bytes` was given out by the last call */
 };
 
 /* Take bytes from the front of `input`, which is moved on, until a frame is

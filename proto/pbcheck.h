@@ -42,6 +42,7 @@ struct pb_arena {
     size_t heap_left; /* what may still be taken from the heap */
     size_t heap_max;
     struct pb_piece *pieces; /* taken from the heap */
+    enum status trouble;     /* why the last allocation failed */
 };
 
 /* Begin an arena over the caller's `memory` (16 bytes or more; it must outlive
