@@ -64,7 +64,7 @@ void token_make(const struct patient_keys *patient, uint32_t quarter, struct tok
  * newest quarter first.
  *
  * STATUS_OK
- * STATUS_MALFORMED  first > last.
+ * STATUS_MALFORMED  first > last, or quarters outside of the years 1970 to 9999.
  * STATUS_TOO_BIG    more than `rows_max` rows; nothing is written. */
 MUST_USE enum status token_list(const struct patient_keys *patients, size_t patient_count,
                                 uint32_t quarter_first, uint32_t quarter_last,
