@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/sha256.h"
 #include "proto/limits.h"
 #include "proto/status.h"
 #include "proto/view.h"
@@ -74,6 +75,6 @@ MUST_USE enum status record_k(struct view record, const uint8_t record_key[KEY_B
                               uint8_t k[KEY_BYTES]);
 
 /* SHA-256(record): `sealed` of the index entry. */
-void record_sealed(struct view record, uint8_t sealed[HASH_BYTES]);
+void record_sealed(struct view record, struct hash *sealed);
 
 #endif
