@@ -42,9 +42,17 @@ size_t noise_state_encrypt(struct noise_state *s, struct view plain, uint8_t *ou
 
 /* DecryptAndHash: writes cipher.count bytes, less the tag.
  *
- * STATUS_OK, or STATUS_BAD_KEY: does not open, `s` is to be thrown away. */
+ * STATUS_OK, or STATUS_BAD_KEY: does not open, `s` is as before. */
 MUST_USE enum status noise_state_decrypt(struct noise_state *s, struct view cipher,
                                          uint8_t *out, size_t *out_count);
+
+/* The cipher on its own, for transport messages: nonce n, `out` takes the text
+ * and a tag, or the text without; `out` may be where the input is.
+ * STATUS_OK, or STATUS_BAD_KEY: does not open. */
+void noise_state_aead_seal(const uint8_t key[KEY_BYTES], uint64_t n, struct view ad,
+                           struct view plain, uint8_t *out);
+MUST_USE enum status noise_state_aead_open(const uint8_t key[KEY_BYTES], uint64_t n,
+                                           struct view ad, struct view cipher, uint8_t *out);
 
 /* Split: the keys initiator to responder, and responder to initiator. */
 void noise_state_split(const struct noise_state *s, uint8_t key_1[KEY_BYTES],
