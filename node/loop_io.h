@@ -26,8 +26,9 @@ MUST_USE enum status loop_open(struct loop **out);
 void loop_close(struct loop *l, int64_t wait_ms);
 
 /* Wait until something is posted, loop_wake was called or `deadline_ms`
- * (loop_now_ms) is reached, then do all that was posted.  INT64_MAX: no limit. */
-void loop_run(struct loop *l, int64_t deadline_ms);
+ * (loop_now_ms) is reached, then do all that was posted.  INT64_MAX: no limit.
+ * True if loop_wake was called since it last said so. */
+bool loop_run(struct loop *l, int64_t deadline_ms);
 
 /* Make loop_run return; any thread, at any time. */
 void loop_wake(struct loop *l);
@@ -69,6 +70,9 @@ void loop_stream_close(struct loop_stream *s);
  * woken up just because a send has ended well. */
 void loop_stream_hurry(struct loop_stream *s);
 
+/* For its options, such as the address of the peer. */
+nng_stream *loop_stream_nng(const struct loop_stream *s);
+
 /* ---- dialling ---- */
 
 struct loop_dial;
@@ -91,8 +95,7 @@ struct loop_listener;
 
 /* Accept at `url` until closed.  `accepted` takes over each stream.  When nng
  * reports an error, `failed` is called, and the next try is made after a pause
- * that doubles from ACCEPT_PAUSE_MS_MIN to _MAX.  `prepare` may set options of the
- * listener before it listens; NULL if there is nothing to set.
+ * that doubles from 10 ms to a second.
  *
  * STATUS_OK, STATUS_MALFORMED, STATUS_BUSY (address in use), STATUS_UNAVAILABLE
  * (not an address of ours), STATUS_IO, STATUS_NO_MEMORY. */
