@@ -131,12 +131,11 @@ op_post(void *arg)
 {
     struct op *op = arg;
     struct loop *l = op->loop;
-    bool good = nng_aio_result(op->aio) == 0 && nng_aio_count(op->aio) == op->expected;
     pthread_mutex_lock(&l->lock);
     op->next = NULL;
     *l->last = op;
     l->last = &op->next;
-    if (l->waiting && !(op->quiet && good)) {
+    if (l->waiting) {
         pthread_cond_signal(&l->posted);
     }
     pthread_mutex_unlock(&l->lock);
@@ -158,20 +157,10 @@ op_free(struct op *op)
 }
 
 void
-op_start(struct op *op, bool quiet, size_t expected)
+op_start(struct op *op)
 {
     assert(!op->busy);
     op->busy = true;
-    op->quiet = quiet; /* neither in the queue nor inside nng: no lock needed */
-    op->expected = expected;
-}
-
-void
-op_hurry(struct op *op)
-{
-    pthread_mutex_lock(&op->loop->lock);
-    op->quiet = false;
-    pthread_mutex_unlock(&op->loop->lock);
 }
 
 bool

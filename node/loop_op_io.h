@@ -14,8 +14,6 @@ struct op {
     void *owner;
     struct op *next; /* in the queue */
     bool busy;       /* loop's thread: started, done not yet called */
-    bool quiet;      /* under the lock: its success need not wake the loop */
-    size_t expected; /* bytes that make it a success */
 };
 
 /* What the reaper has to do, in order. */
@@ -25,14 +23,12 @@ struct job {
     void *object;
 };
 
-/* STATUS as a bool: false when there is no memory. */
+/* False: there is no memory. */
 bool op_init(struct op *op, struct loop *l, void (*done)(void *owner), void *owner);
 void op_free(struct op *op);
 
-/* To be called before the operation is handed to nng.  A quiet one does not wake
- * the loop when it ends with the bytes expected, until op_hurry. */
-void op_start(struct op *op, bool quiet, size_t expected);
-void op_hurry(struct op *op);
+/* To be called before the operation is handed to nng. */
+void op_start(struct op *op);
 
 /* Have the reaper call run(object), after all that it was given before. */
 void loop_reap(struct loop *l, struct job *job, void (*run)(void *object), void *object);

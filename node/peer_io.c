@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLD_LOOK_MS = 50 }; /* how often to look whether an old session is idle */
+enum {
+    OLD_LOOK_MS = 50,  /* how often to look whether an old session is idle */
+    WRITES_AT_ONCE = 8 /* for one peer, before others have their turn */
+};
 
 /* ---- tables ------------------------------------------------------------------- */
 
@@ -195,19 +198,20 @@ peer_work(struct peer *p, bool receive)
     if (p->stream == NULL || p->closing) {
         return;
     }
-    if (session_has_output(p->session)) {
-        if (p->sending) {
-            loop_stream_hurry(p->stream);
-        } else {
-            enum status st = session_output(p->session, loop_now_ms(), &out);
-            if (st != STATUS_OK) {
-                peer_end(p, st, session_reason(p->session));
-                return;
-            }
-            p->sending = true;
-            p->net->stats.writes++;
-            loop_stream_send(p->stream, out.bytes, out.count);
+    for (int i = 0; i < WRITES_AT_ONCE && !p->sending && session_has_output(p->session); i++) {
+        enum status st = session_output(p->session, loop_now_ms(), &out);
+        if (st != STATUS_OK) {
+            peer_end(p, st, session_reason(p->session));
+            return;
         }
+        size_t count = loop_stream_send(p->stream, out.bytes, out.count);
+        p->sending = count == 0;
+        session_sent(p->session, count);
+        p->net->stats.bytes_out += count;
+        p->net->stats.writes++;
+    }
+    if (!p->sending && session_has_output(p->session)) {
+        peer_touch(p); /* the others first */
     }
     if (!p->receiving && !receive) {
         peer_touch(p); /* later, after what is to be done before */

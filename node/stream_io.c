@@ -14,6 +14,7 @@ struct loop_stream {
     void *owner;
     struct op receive;
     struct op send;
+    nng_aio *now; /* sends without a callback */
     bool closed;
     struct job close_job;
     struct job free_job;
@@ -27,6 +28,7 @@ stream_free(void *object)
     nng_stream_free(s->stream);  /* the descriptor is closed here, not before */
     op_free(&s->receive);
     op_free(&s->send);
+    nng_aio_free(s->now);
     free(s);
 }
 
@@ -83,7 +85,7 @@ loop_stream_open(struct loop *l, nng_stream *stream, const struct loop_stream_ev
         *s =
             (struct loop_stream){.loop = l, .stream = stream, .events = events, .owner = owner};
         if (op_init(&s->receive, l, stream_received, s) &&
-            op_init(&s->send, l, stream_sent, s)) {
+            op_init(&s->send, l, stream_sent, s) && nng_aio_alloc(&s->now, NULL, NULL) == 0) {
             loop_hold(l);
             return STATUS_OK;
         }
@@ -101,7 +103,7 @@ loop_stream_receive(struct loop_stream *s, uint8_t *bytes, size_t count)
 {
     assert(!s->closed && count > 0);
     nng_iov iov = {bytes, count};
-    op_start(&s->receive, false, 0);
+    op_start(&s->receive);
     nng_aio_set_iov(s->receive.aio, 1, &iov);
     nng_stream_recv(s->stream, s->receive.aio);
 }
@@ -117,22 +119,26 @@ without_const(const void *p)
     return u.out;
 }
 
-void
+/* nng tries to write as soon as it is asked to, but would tell by a callback on
+ * another thread, which costs as much as the write.  An aio without a callback,
+ * cancelled right away, tells here and now: either it is done, or nothing was
+ * written, since nng ends an operation when any byte was taken. */
+size_t
 loop_stream_send(struct loop_stream *s, const uint8_t *bytes, size_t count)
 {
-    assert(!s->closed && count > 0);
+    assert(!s->closed && !s->send.busy && count > 0);
     nng_iov iov = {without_const(bytes), count};
-    op_start(&s->send, true, count);
+    nng_aio_set_iov(s->now, 1, &iov);
+    nng_stream_send(s->stream, s->now);
+    nng_aio_cancel(s->now);
+    nng_aio_wait(s->now);
+    if (nng_aio_result(s->now) == 0 && nng_aio_count(s->now) > 0) {
+        return nng_aio_count(s->now);
+    }
+    op_start(&s->send);
     nng_aio_set_iov(s->send.aio, 1, &iov);
     nng_stream_send(s->stream, s->send.aio);
-}
-
-void
-loop_stream_hurry(struct loop_stream *s)
-{
-    if (s->send.busy) {
-        op_hurry(&s->send);
-    }
+    return 0;
 }
 
 void
@@ -140,7 +146,6 @@ loop_stream_close(struct loop_stream *s)
 {
     assert(!s->closed);
     s->closed = true;
-    op_hurry(&s->send);
     if (s->receive.busy || s->send.busy) {
         loop_reap(s->loop, &s->close_job, stream_shut, s);
     }
@@ -245,7 +250,7 @@ loop_dial(struct loop *l, const char *url, int64_t timeout_ms,
         return rc == 0 ? STATUS_NO_MEMORY : loop_status(rc);
     }
     nng_aio_set_timeout(d->op.aio, (nng_duration)timeout_ms);
-    op_start(&d->op, false, 0);
+    op_start(&d->op);
     loop_hold(l);
     nng_stream_dialer_dial(d->dialer, d->op.aio);
     *out = d;
@@ -299,7 +304,7 @@ static void
 listener_accept(struct loop_listener *k)
 {
     k->retry_ms = INT64_MAX;
-    op_start(&k->op, false, 0);
+    op_start(&k->op);
     nng_stream_listener_accept(k->listener, k->op.aio);
 }
 
