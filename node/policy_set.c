@@ -3,20 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
+#include "crypto/sha256.h"
 #include "node/embedded.h"
 #include "node/pack_csv.h"
 #include "node/pack_yaml.h"
 #include "node/policy_json.h"
 
-_Static_assert(HASH_BYTES == crypto_hash_sha256_BYTES, "a pack's address is a SHA-256");
-
 enum { PACKS_MAX = 64 };
 
 struct held_pack {
     struct pack_built built;
-    uint8_t hash[HASH_BYTES];
+    struct hash hash; /* of the compiled text: the pack's address */
 };
 
 struct policy_set {
@@ -84,8 +81,7 @@ load_pack(struct policy_set *set, const struct pack_sources *sources, char *erro
     struct held_pack *held = &set->packs[set->count];
     enum status st = pack_build(sources, set->catalog, &held->built, error, error_bytes);
     if (st == STATUS_OK) {
-        crypto_hash_sha256(held->hash, (const unsigned char *)held->built.text.bytes,
-                           held->built.text.size);
+        sha256((const uint8_t *)held->built.text.bytes, held->built.text.size, &held->hash);
         set->count++;
     }
     return st;
@@ -169,7 +165,7 @@ policy_set_text(const struct policy_set *set, size_t index)
 const uint8_t *
 policy_set_hash(const struct policy_set *set, size_t index)
 {
-    return index < set->count ? set->packs[index].hash : NULL;
+    return index < set->count ? set->packs[index].hash.bytes : NULL;
 }
 
 size_t
@@ -188,7 +184,7 @@ size_t
 policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES])
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (memcmp(set->packs[i].hash, hash, HASH_BYTES) == 0) {
+        if (memcmp(set->packs[i].hash.bytes, hash, HASH_BYTES) == 0) {
             return i;
         }
     }
