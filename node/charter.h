@@ -18,6 +18,12 @@
 
 struct charter; /* opaque */
 
+/* A moment in UTC+8, as charter texts show it: "2026-11-22T08:00:00+08:00". */
+enum { CHARTER_TIME_CHARS = 40, CHARTER_DATE_CHARS = 16 };
+void charter_time_text(int64_t at_s, char out[CHARTER_TIME_CHARS]);
+/* Its civil date in UTC+8: "2026-11-22". */
+void charter_date(int64_t at_s, char out[CHARTER_DATE_CHARS]);
+
 /* ---- making --------------------------------------------------------------- */
 
 /* Make a charter of `trusted`, a whole root that is trusted (the one that the
@@ -47,7 +53,9 @@ MUST_USE enum status charter_load(const struct charter_document *trusted,
                                   struct charter **out, char reason[CHARTER_REASON_CHARS]);
 
 /* The same charter with one more document, which passed charter_check_next (a
- * new version), or which is the merged note of one in hand (charter_merge). */
+ * new version), or which is the merged note of one in hand (charter_merge).  A root
+ * that declares a document void leaves its kind empty here, since older versions
+ * are not in memory: after a new root, charter_load from the store instead. */
 MUST_USE enum status charter_with(const struct charter *c, const struct charter_document *d,
                                   struct charter **out, char reason[CHARTER_REASON_CHARS]);
 
@@ -104,7 +112,7 @@ MUST_USE enum status charter_merge(const struct charter *c, struct view note,
 
 struct charter_step {
     size_t document;    /* index in the list given */
-    enum status status; /* OK adopt, EXISTS known (merged), else why it is refused */
+    enum status status; /* OK store it, EXISTS nothing new, else why it is refused */
     char reason[CHARTER_REASON_CHARS];
 };
 
@@ -113,8 +121,9 @@ struct charter_step {
  * is NULL when the network has no charter yet: then the lowest root among them
  * is the first (charter_check_first; an expired one passes if a later root of
  * the plan has not expired).  steps[0 .. count) is filled in the order to carry
- * out; *out is the charter afterwards, NULL if there is none, also when it is
- * the same as before.
+ * out; *out is the charter afterwards (NULL if there is none), whose notes are
+ * what to store, merged signatures included.  A step whose status is STATUS_EXISTS
+ * brought no new signature; merged ones have STATUS_OK and say so.
  *
  * STATUS_OK         (each step has its own status.)
  * STATUS_NO_MEMORY */

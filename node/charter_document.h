@@ -71,6 +71,10 @@ MUST_USE enum status charter_head_parse(struct view text, struct charter_head *o
 void charter_head_encode(struct charter_head *head, uint8_t text[CHARTER_TEXT_BYTES_MAX],
                          size_t *count);
 
+/* note_parse, which also takes a note without any signature yet (the text and the
+ * empty line): out->signature_count is 0 then.  Statuses as note_parse. */
+MUST_USE enum status charter_note_read(struct view bytes, struct note *out);
+
 /* A document, whole or in part.  Views point into what it was made from, which
  * the caller keeps.  Free with charter_document_free. */
 struct charter_document {
