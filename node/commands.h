@@ -13,6 +13,7 @@
 /* results in, results out */
 
 /* proofs and rules */
+COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build")
 
 /* running */
 

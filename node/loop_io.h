@@ -26,8 +26,9 @@ MUST_USE enum status loop_open(struct loop **out);
 void loop_close(struct loop *l, int64_t wait_ms);
 
 /* Wait until something is posted, loop_wake was called or `deadline_ms`
- * (loop_now_ms) is reached, then do all that was posted.  INT64_MAX: no limit. */
-void loop_run(struct loop *l, int64_t deadline_ms);
+ * (loop_now_ms) is reached, then do all that was posted.  INT64_MAX: no limit.
+ * True if loop_wake was called since it last said so. */
+bool loop_run(struct loop *l, int64_t deadline_ms);
 
 /* Make loop_run return; any thread, at any time. */
 void loop_wake(struct loop *l);
@@ -43,9 +44,10 @@ enum status loop_status(int nng_result);
 
 struct loop_stream;
 
-/* `received` and `sent` end what loop_stream_receive and loop_stream_send began,
- * with the number of bytes, or with a status other than STATUS_OK and 0.  After
- * loop_stream_close only `gone` is called, once: nng has let go of the buffers. */
+/* `received` ends what loop_stream_receive began, `sent` what loop_stream_send could
+ * not do at once, with the number of bytes, or with a status other than STATUS_OK
+ * and 0.  After loop_stream_close only `gone` is called, once: nng has let go of the
+ * buffers. */
 struct loop_stream_events {
     void (*received)(void *owner, enum status st, size_t count);
     void (*sent)(void *owner, enum status st, size_t count);
@@ -57,17 +59,20 @@ MUST_USE enum status loop_stream_open(struct loop *l, nng_stream *stream,
                                       const struct loop_stream_events *events, void *owner,
                                       struct loop_stream **out);
 
-/* Begin to receive at least one byte, or to send; one of each at a time
- * (asserted).  The bytes stay the caller's and must stay in place until it ends. */
+/* Begin to receive at least one byte; one at a time (asserted).  The bytes stay
+ * the caller's and must stay in place until `received`. */
 void loop_stream_receive(struct loop_stream *s, uint8_t *bytes, size_t count);
-void loop_stream_send(struct loop_stream *s, const uint8_t *bytes, size_t count);
+
+/* Send, at once if the system takes the bytes: returns how many it took.  When it
+ * takes none, returns 0, and `sent` is called later; the bytes must stay until
+ * then.  One at a time (asserted). */
+MUST_USE size_t loop_stream_send(struct loop_stream *s, const uint8_t *bytes, size_t count);
 
 /* Close it; the loop frees it. */
 void loop_stream_close(struct loop_stream *s);
 
-/* Somebody waits for the end of the send under way: without this, loop_run is not
- * woken up just because a send has ended well. */
-void loop_stream_hurry(struct loop_stream *s);
+/* For its options, such as the address of the peer. */
+nng_stream *loop_stream_nng(const struct loop_stream *s);
 
 /* ---- dialling ---- */
 
@@ -91,8 +96,7 @@ struct loop_listener;
 
 /* Accept at `url` until closed.  `accepted` takes over each stream.  When nng
  * reports an error, `failed` is called, and the next try is made after a pause
- * that doubles from ACCEPT_PAUSE_MS_MIN to _MAX.  `prepare` may set options of the
- * listener before it listens; NULL if there is nothing to set.
+ * that doubles from 10 ms to a second.
  *
  * STATUS_OK, STATUS_MALFORMED, STATUS_BUSY (address in use), STATUS_UNAVAILABLE
  * (not an address of ours), STATUS_IO, STATUS_NO_MEMORY. */

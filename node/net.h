@@ -24,6 +24,7 @@
 #include "proto/view.h"
 
 struct net;
+struct loop;
 
 enum net_event_type { NET_UP = 1, NET_DOWN = 2, NET_FRAME = 3 };
 
@@ -142,6 +143,9 @@ void net_wake(struct net *n);
 int64_t net_time_ms(void);
 
 void net_stats(const struct net *n, struct net_stats *out);
+
+/* The loop that everything runs on, for what else runs there (node/control.h). */
+struct loop *net_loop(struct net *n);
 
 /* End everything; no more events.  Waits for nng at most NET_CLOSE_MS_MAX, then
  * leaves what hangs behind (RELIABILITY N9).  NULL does nothing. */

@@ -80,6 +80,9 @@ MUST_USE enum status policy_decide_json(const struct policy_set *set, const char
 /* The same for the mark: one line of `huren policy mark`. */
 MUST_USE enum status policy_mark_object(const struct policy_set *set, const json_t *input,
                                         json_t **out);
+MUST_USE enum status policy_mark_json(const struct policy_set *set, const char *json,
+                                      size_t bytes, json_t **out, char *error,
+                                      size_t error_bytes);
 
 /* The canonical bytes of an input (or of any JSON value): UTF-8, members
  * sorted, no blanks.  What a Decided entry keeps, so that it can be replayed.

@@ -11,7 +11,8 @@ MAY = {
     "store": ({"proto", "crypto", "store"}, {"lmdb"}),
     "policy": ({"proto", "policy"}, set()),
     "node": ({"proto", "crypto", "store", "policy", "node"},
-             {"sodium", "nng", "protobuf-c", "jansson", "cyaml", "microhttpd", "zstd", "qrencode"}),
+             {"sodium", "nng", "protobuf-c", "jansson", "cyaml", "csv", "microhttpd", "zstd",
+              "qrencode"}),
     "tests": ({"proto", "crypto", "store", "policy", "node", "tests"},
               {"cmocka", "sodium", "lmdb", "nng", "jansson", "protobuf-c", "openssl"}),
 }
