@@ -39,6 +39,13 @@ base64_decode_prefix(struct view text, uint8_t *out, size_t max, size_t *count)
     if (text.count % 4 != 0) {
         return STATUS_MALFORMED;
     }
+    /* libsodium 1.0.18 decodes every byte from 0x80 up as if it were a letter
+     * (measured), which would give one value many spellings. */
+    for (size_t i = 0; i < text.count; i++) {
+        if (text.bytes[i] >= 0x80) {
+            return STATUS_MALFORMED;
+        }
+    }
     for (size_t at = 0; at < text.count; at += PIECE_CHARS) {
         uint8_t piece[PIECE_BYTES];
         size_t left = text.count - at, got;
