@@ -8,12 +8,13 @@
 
 /* Named values, per network (an empty network is the home itself).  The space
  * is the caller's: one byte for each kind of thing (node/ keeps the list).
- * Put replaces; an empty value is a value.  Names are any bytes. */
+ * Put replaces; an empty value is a value.  Names are any bytes, at least one. */
 enum {
     STORE_KV_NAME_BYTES_MAX = 256,
     STORE_KV_VALUE_BYTES_MAX = 256 * 1024,
 };
-/* STATUS_TOO_BIG: name or value; STATUS_MALFORMED: network (NUL or too long). */
+/* STATUS_TOO_BIG: name or value; STATUS_MALFORMED: no name, or network (NUL or
+ * too long). */
 MUST_USE enum status store_kv_put(struct store_txn *t, uint8_t space, struct view network,
                                   struct view name, struct view value);
 /* STATUS_NOT_FOUND: no such name (so does store_kv_drop). */

@@ -14,8 +14,9 @@
 #include "store/store.h"
 
 enum {
-    STORE_LOG_OWN = 1,    /* we are its author */
-    STORE_LOG_FROZEN = 2, /* a fork is known: serve only below serve_to */
+    STORE_LOG_OWN = 1,               /* we are its author */
+    STORE_LOG_FROZEN = 2,            /* a fork is known: serve only below serve_to */
+    STORE_APPEND_ENTRIES_MAX = 50000 /* entries in one call of store_log_append */
 };
 
 struct store_log {
@@ -55,7 +56,8 @@ MUST_USE enum status store_log_mark(struct store_txn *t, uint32_t id, uint32_t f
  * from a checked tile: a difference is STATUS_BAD_PROOF.  *root, if not NULL,
  * is the root of the new size.  After any failure abort the transaction.
  *
- * STATUS_TOO_BIG  an entry of more than ENTRY_BYTES_MAX bytes. */
+ * STATUS_TOO_BIG  an entry of more than ENTRY_BYTES_MAX bytes, or more than
+ *                 STORE_APPEND_ENTRIES_MAX of them (50,000). */
 MUST_USE enum status store_log_append(struct store_txn *t, uint32_t id,
                                       const struct view *entries, size_t count,
                                       const struct hash *leaves, struct hash *root);

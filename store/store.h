@@ -52,7 +52,7 @@ struct store_options {
  *
  * STATUS_BUSY         another process owns it, or this process has it open.
  * STATUS_NOT_FOUND    read_only, and there is no store.
- * STATUS_UNSUPPORTED  unknown format version, or a remote or overlaid file
+ * STATUS_UNSUPPORTED  unknown format version, or a remote file
  *                     system on which LMDB is not safe (NFS, CIFS, FUSE ...).
  * STATUS_CORRUPT      the files are not a store, are cut short or damaged.
  * STATUS_NO_SPACE     the map or the disk is too small even for an empty store.
