@@ -202,6 +202,11 @@ MUST_USE enum status gossip_apply(struct store_txn *txn, const struct gossip_act
 /* When the next GOSSIP_TICK is due, monotonic ms. */
 int64_t gossip_deadline_ms(const struct gossip *g);
 
+/* Tell of an own log: those in the store when the machine was opened, and the
+ * own `pub`, are known.  `fresh`: it was begun after this start.
+ * STATUS_MALFORMED, STATUS_REFUSED: not an origin of ours. */
+MUST_USE enum status gossip_own_log(struct gossip *g, struct view origin, bool fresh);
+
 /* ---- questions -------------------------------------------------------------- */
 
 /* May this own log be signed now?  Ask before every signature (DESIGN 10). */

@@ -1,0 +1,457 @@
+/* Heads of logs: asked for, told, verified, compared; offered heads with their
+ * cosignatures; forks; what others know of our own logs. */
+#include <string.h>
+
+#include "node/gossip_state.h"
+#include "proto/frame.h"
+#include "proto/pbcheck.h"
+#include "proto/wire.pb-c.h"
+#include "store/kv.h"
+
+/* ---- the signing gate -------------------------------------------------------- */
+
+void
+gate_tell(struct step *s, struct view note)
+{
+    if (!signgate_tick(&s->g->gate, s->e->now_ms)) {
+        return;
+    }
+    struct view proof = note.count > 0 ? gossip_update_copy(s->u, note) : note;
+    struct gossip_action *a = gossip_update_add(s->u, GOSSIP_GATE);
+    if (a == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    a->note = proof;
+}
+
+static void
+head_ask(struct step *s, struct gpeer *p, struct glog *log)
+{
+    Hr__HeadAsk m;
+    hr__head_ask__init(&m);
+    m.origin = log->origin;
+    struct greq *r = request_send(s, p, GREQ_HEAD, FRAME_HEAD, &m.base);
+    if (r != NULL) {
+        r->log = log;
+        s->g->head_asks++;
+    }
+}
+
+void
+gate_ask(struct step *s, struct gpeer *p)
+{
+    for (size_t i = 0; i < s->g->log_count; i++) {
+        struct glog *log = s->g->logs[i];
+        if (log->own) {
+            enum signgate_state state = signgate_state(&s->g->gate, log->origin);
+            if (state == SIGNGATE_WAITING || state == SIGNGATE_HELD) {
+                head_ask(s, p, log);
+            }
+        }
+    }
+}
+
+/* A verified head with our own signature, shown by somebody. */
+static void
+own_shown(struct step *s, struct glog *log, const struct witness_head *head, struct view note,
+          uint32_t session)
+{
+    struct hash root;
+    if (head->size <= log->size) {
+        enum status st = log_root_at(s, log, head->size, &root);
+        if (st != STATUS_OK) {
+            step_fail(s, st);
+        } else if (!hash_equal(&root, &head->root)) {
+            signgate_shown(&s->g->gate, log->origin, head->size, true);
+            gate_tell(s, note);
+        }
+        return;
+    }
+    signgate_shown(&s->g->gate, log->origin, head->size, false);
+    log_source(log, session, head->size);
+    if (head->size > log->wanted_size) {
+        if (!bytes_set(&log->wanted, note)) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        log->wanted_size = head->size;
+        log->wanted_root = head->root;
+        log->wanted_hops = 2;
+    }
+    gate_tell(s, note);
+}
+
+/* ---- forks ---------------------------------------------------------------------- */
+
+/* `theirs` is a verified head that our copy contradicts.  Which of our notes
+ * does: the one under which the entries were taken in. */
+void
+head_fork(struct step *s, struct glog *log, struct view theirs)
+{
+    struct view ours = {0};
+    struct hash root;
+    if (log->own) {
+        signgate_shown(&s->g->gate, log->origin, 0, true);
+        gate_tell(s, theirs);
+        return;
+    }
+    if (log->fork_theirs.count > 0 || log->frozen) {
+        return;
+    }
+    if (log->has_head && (log_root_at(s, log, log->head_size, &root) != STATUS_OK ||
+                          !hash_equal(&root, &log->head_root))) {
+        /* It is our disk that lies: accuse nobody (RELIABILITY F6, F12). */
+        log->pause_until_ms = s->e->now_ms + 3600 * 1000;
+        step_fail(s, gossip_update_say(s->u, 0,
+                                       "%s: our own copy does not have the root of its head; "
+                                       "run audit verify",
+                                       log->origin));
+        return;
+    }
+    struct view name = view_of_text(log->origin);
+    enum status st = STATUS_NOT_FOUND;
+    if (!log->has_head || log->size > log->head_size) {
+        st =
+            store_kv_get(s->e->txn, GOSSIP_KV_TARGET, view_of_text(s->g->network), name, &ours);
+    }
+    if (st != STATUS_OK && log->in_store) {
+        st = store_note_get(s->e->txn, log->id, STORE_NOTE_HEAD, &ours);
+    }
+    if (st != STATUS_OK && log->wanted.count > 0) {
+        ours = bytes_view(&log->wanted);
+        st = STATUS_OK;
+    }
+    if (st != STATUS_OK) {
+        return; /* nothing of ours that was signed: there is no contradiction to show */
+    }
+    if (!bytes_set(&log->fork_ours, ours) || !bytes_set(&log->fork_theirs, theirs)) {
+        step_fail(s, STATUS_NO_MEMORY);
+    }
+}
+
+/* Two verified heads, neither of them in the store, contradict each other. */
+static void
+fork_between(struct step *s, struct glog *log, struct view a, struct view b)
+{
+    if (log->own || log->frozen || log->fork_theirs.count > 0) {
+        return;
+    }
+    if (!bytes_set(&log->fork_ours, a) || !bytes_set(&log->fork_theirs, b)) {
+        step_fail(s, STATUS_NO_MEMORY);
+    }
+}
+
+void
+head_check_left(struct step *s, struct glog *log)
+{
+    struct witness_head head;
+    struct hash root;
+    if (log->check.count == 0 ||
+        witness_recall(bytes_view(&log->check), view_of_text(log->origin), log_keys(s->g, log),
+                       s->e->now_s, &head) != STATUS_OK ||
+        head.size > log->size) {
+        return;
+    }
+    if (log_root_at(s, log, head.size, &root) == STATUS_OK && !hash_equal(&root, &head.root)) {
+        head_fork(s, log, bytes_view(&log->check));
+    }
+    bytes_clear(&log->check);
+}
+
+/* ---- a head was told ------------------------------------------------------------- */
+
+/* Read without verifying: enough to see whether it is news. */
+static bool
+peek(struct view bytes, const struct glog *log, uint64_t *size, struct hash *root)
+{
+    struct note note;
+    struct checkpoint c;
+    if (note_parse(bytes, &note) != STATUS_OK || checkpoint_parse(note.text, &c) != STATUS_OK ||
+        c.origin.count != strlen(log->origin) ||
+        memcmp(c.origin.bytes, log->origin, c.origin.count) != 0) {
+        return false;
+    }
+    *size = c.size;
+    *root = c.root;
+    return true;
+}
+
+/* A verified head larger than our copy. */
+static void
+head_ahead(struct step *s, struct glog *log, const struct witness_head *head, struct view note,
+           uint32_t hops)
+{
+    if (head->size == log->wanted_size && log->wanted.count > 0) {
+        if (!hash_equal(&head->root, &log->wanted_root)) {
+            fork_between(s, log, bytes_view(&log->wanted), note);
+        }
+        return;
+    }
+    if (log->sync != NULL && head->size == log->target_size) {
+        if (!hash_equal(&head->root, &log->target_root)) {
+            fork_between(s, log, bytes_view(&log->target), note);
+        }
+        return;
+    }
+    if (head->size < log->wanted_size) {
+        if (log->check.count == 0 && !bytes_set(&log->check, note)) {
+            step_fail(s, STATUS_NO_MEMORY);
+        }
+        return;
+    }
+    if (log->wanted.count > 0 && log->check.count == 0) {
+        /* The one that was wanted so far is compared when we get past it. */
+        log->check = log->wanted;
+        log->wanted = (struct bytes){0};
+    }
+    if (!bytes_set(&log->wanted, note)) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    log->wanted_size = head->size;
+    log->wanted_root = head->root;
+    log->wanted_hops = hops;
+}
+
+static void
+head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, uint32_t hops)
+{
+    uint64_t size = 0;
+    struct hash root, ours;
+    struct witness_head head;
+    if (!peek(note, log, &size, &root)) {
+        peer_strike(s, p->session, "a head that is no checkpoint of its log");
+        return;
+    }
+    bool same =
+        (log->has_head && size == log->head_size && hash_equal(&root, &log->head_root)) ||
+        (log->wanted.count > 0 && size == log->wanted_size &&
+         hash_equal(&root, &log->wanted_root)) ||
+        (log->sync != NULL && size == log->target_size && hash_equal(&root, &log->target_root));
+    if (!same && size <= log->size && (size < log->head_size || log->own)) {
+        enum status st = log_root_at(s, log, size, &ours);
+        if (st != STATUS_OK) {
+            step_fail(s, st);
+            return;
+        }
+        same = hash_equal(&ours, &root);
+    }
+    if (same) {
+        log_source(log, p->session, size);
+        return;
+    }
+    if (log->frozen || size == 0 || !peer_may_verify(s, p)) {
+        return;
+    }
+    enum status st =
+        witness_open(note, view_of_text(log->origin), log_keys(s->g, log), s->e->now_s, &head);
+    if (st == STATUS_UNKNOWN_KEY) {
+        return; /* its charter may be newer than ours */
+    }
+    if (st != STATUS_OK) {
+        peer_strike(s, p->session, "a head that its log did not sign");
+        return;
+    }
+    if (log->own) {
+        own_shown(s, log, &head, note, p->session);
+        return;
+    }
+    if (size > log->size) {
+        log_source(log, p->session, size);
+        head_ahead(s, log, &head, note, hops);
+        return;
+    }
+    st = log_root_at(s, log, size, &ours);
+    if (st != STATUS_OK) {
+        step_fail(s, st);
+    } else if (!hash_equal(&ours, &head.root)) {
+        head_fork(s, log, note);
+    } else if (!log->has_head || size > log->head_size) {
+        log_source(log, p->session, size);
+        if (!bytes_set(&log->wanted, note)) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        log->wanted_size = size;
+        log->wanted_root = head.root;
+        log->wanted_hops = hops;
+    }
+}
+
+/* An offered head with the cosignatures that the peer knows. */
+static void
+head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note)
+{
+    uint64_t size = 0;
+    struct hash root;
+    struct view stored;
+    struct witness_head head;
+    if (log->frozen || !peek(note, log, &size, &root) ||
+        (log->has_offered && size < log->offered_size) || size < log->offer_size) {
+        return;
+    }
+    if ((log->has_offered &&
+         store_note_get(s->e->txn, log->id, STORE_NOTE_OFFERED, &stored) == STATUS_OK &&
+         witness_covers(stored, note)) ||
+        (log->offer.count > 0 && witness_covers(bytes_view(&log->offer), note)) ||
+        !peer_may_verify(s, p)) {
+        return;
+    }
+    const struct witness_keys *keys = log_keys(s->g, log);
+    if (witness_open(note, view_of_text(log->origin), keys, s->e->now_s, &head) != STATUS_OK) {
+        peer_strike(s, p->session, "an offered head with a signature that is not valid");
+        return;
+    }
+    for (size_t i = 0; log->own && i < keys->witness_count; i++) {
+        if ((head.witnesses >> i & 1) != 0) {
+            signgate_heard(&s->g->gate, log->origin, keys->names[i]);
+        }
+    }
+    if (log->offer.count > 0 && size == log->offer_size &&
+        hash_equal(&root, &log->offer_root)) {
+        uint8_t *merged = gossip_update_take(s->u, NOTE_BYTES_MAX);
+        size_t count = 0, added = 0;
+        if (merged == NULL) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        if (witness_merge(bytes_view(&log->offer), note, keys, s->e->now_s, merged, &count,
+                          &added) == STATUS_OK &&
+            !bytes_set(&log->offer, (struct view){merged, count})) {
+            step_fail(s, STATUS_NO_MEMORY);
+        }
+        return;
+    }
+    if (!bytes_set(&log->offer, note)) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    log->offer_size = size;
+    log->offer_root = root;
+}
+
+void
+head_told(struct step *s, struct gpeer *p, struct view message, bool answer, struct glog *asked)
+{
+    uint8_t memory[2048];
+    struct pb_arena arena;
+    ProtobufCMessage *m = NULL;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    enum status st =
+        pb_unpack(&hr__head_tell__descriptor, message, MESSAGE_BYTES_MAX, &arena, &m);
+    const Hr__HeadTell *tell = (const Hr__HeadTell *)m;
+    if (st == STATUS_NO_MEMORY) {
+        step_fail(s, st);
+    } else if (st != STATUS_OK || (answer && tell->status == STATUS_OK &&
+                                   strcmp(tell->origin, asked->origin) != 0)) {
+        peer_strike(s, p->session, "a head message that is malformed");
+    } else if (tell->status == STATUS_OK) {
+        struct glog *log = log_add(s, view_of_text(tell->origin));
+        uint32_t hops = answer || tell->hops > 0 ? 2 : 1;
+        if (log != NULL && tell->note.len > 0) {
+            head_note(s, p, log, (struct view){tell->note.data, tell->note.len}, hops);
+        }
+        if (log != NULL && tell->cosigned.len > 0 && s->st == STATUS_OK) {
+            struct view offered = {tell->cosigned.data, tell->cosigned.len};
+            head_note(s, p, log, offered, hops);
+            head_offered(s, p, log, offered);
+        }
+        if (log != NULL && log->own && answer && s->st == STATUS_OK) {
+            signgate_heard(&s->g->gate, log->origin, p->institution);
+            gate_tell(s, (struct view){0});
+        }
+        if (log != NULL) {
+            log_pump(s, log);
+        }
+    }
+    pb_free(&arena);
+}
+
+/* ---- asking for heads ------------------------------------------------------------- */
+
+void
+head_queue(struct step *s, struct glog *log, uint32_t session)
+{
+    struct gossip *g = s->g;
+    if (log->head_queued || g->head_count == LOGS_MAX) {
+        return;
+    }
+    log->head_queued = true;
+    log->head_from = session;
+    g->head_queue[(g->head_first + g->head_count++) % LOGS_MAX] = log;
+}
+
+void
+head_queue_pump(struct step *s)
+{
+    struct gossip *g = s->g;
+    while (g->head_count > 0 && g->head_asks < GOSSIP_HEAD_ASKS_MAX && s->st == STATUS_OK) {
+        struct glog *log = g->head_queue[g->head_first];
+        struct gpeer *p = peer_find(g, log->head_from);
+        if (p != NULL && p->outstanding >= GOSSIP_PEER_REQUESTS_MAX) {
+            return;
+        }
+        g->head_first = (g->head_first + 1) % LOGS_MAX;
+        g->head_count--;
+        log->head_queued = false;
+        if (p != NULL) {
+            head_ask(s, p, log);
+        }
+    }
+}
+
+/* ---- telling heads ----------------------------------------------------------------- */
+
+static void
+tell(struct step *s, struct glog *log, uint32_t session, uint32_t hops, struct view note,
+     struct view cosigned)
+{
+    Hr__HeadTell m;
+    hr__head_tell__init(&m);
+    m.origin = log->origin;
+    m.note = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
+    m.cosigned = (ProtobufCBinaryData){cosigned.count, (uint8_t *)(uintptr_t)cosigned.bytes};
+    m.hops = hops;
+    step_fail(
+        s, gossip_update_send(s->u, session, 0, FRAME_HEAD, true, &m.base, (struct view){0}));
+}
+
+void
+head_send(struct step *s, struct glog *log, uint32_t session, uint32_t hops)
+{
+    struct view note = {0}, cosigned = {0};
+    if (log->fork_theirs.count > 0) { /* both sides of a fork */
+        tell(s, log, session, hops, bytes_view(&log->fork_ours), (struct view){0});
+        tell(s, log, session, hops, bytes_view(&log->fork_theirs), (struct view){0});
+        return;
+    }
+    if (!log->in_store ||
+        store_note_get(s->e->txn, log->id, STORE_NOTE_HEAD, &note) != STATUS_OK) {
+        return;
+    }
+    if (store_note_get(s->e->txn, log->id, STORE_NOTE_OFFERED, &cosigned) != STATUS_OK) {
+        cosigned = (struct view){0};
+    }
+    if (note.count + cosigned.count + 1024 > MESSAGE_BYTES_MAX) {
+        cosigned = (struct view){0};
+    }
+    tell(s, log, session, hops, note, cosigned);
+}
+
+void
+head_push(struct step *s, struct glog *log)
+{
+    struct gossip *g = s->g;
+    log->push_due = false;
+    log->pushed_ms = s->e->now_ms;
+    /* A random run of the list of peers: distinct, and fair over time. */
+    size_t n = g->peer_count < GOSSIP_PUSH_PEERS_MAX ? g->peer_count : GOSSIP_PUSH_PEERS_MAX;
+    size_t first = g->peer_count == 0 ? 0 : (size_t)(step_random(s) % g->peer_count);
+    for (size_t i = 0; i < n && s->st == STATUS_OK; i++) {
+        struct gpeer *p = &g->peers[(first + i) % g->peer_count];
+        if (strcmp(p->institution, log->parts.institution) != 0 || log->offered_mine) {
+            head_send(s, log, p->session, log->push_hops);
+        }
+    }
+}

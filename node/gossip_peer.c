@@ -1,0 +1,429 @@
+/* Peers: sessions, requests and their time-outs, budgets, whom to dial. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/gossip_state.h"
+#include "proto/frame.h"
+
+const struct gossip_member *
+member_find(const struct gossip *g, const char *institution)
+{
+    size_t low = 0, high = g->member_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int c = strcmp(g->members[mid].institution, institution);
+        if (c == 0) {
+            return &g->members[mid];
+        }
+        if (c < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return NULL;
+}
+
+static struct gdial *
+dial_of(struct gossip *g, const char *institution)
+{
+    const struct gossip_member *m = member_find(g, institution);
+    return m == NULL ? NULL : &g->dials[m - g->members];
+}
+
+struct gpeer *
+peer_find(struct gossip *g, uint32_t session)
+{
+    for (size_t i = 0; i < g->peer_count; i++) {
+        if (g->peers[i].session == session) {
+            return &g->peers[i];
+        }
+    }
+    return NULL;
+}
+
+/* The newest session with an institution (net.h: the one to send on). */
+struct gpeer *
+peer_of(struct gossip *g, const char *institution)
+{
+    struct gpeer *newest = NULL;
+    for (size_t i = 0; i < g->peer_count; i++) {
+        if (strcmp(g->peers[i].institution, institution) == 0) {
+            newest = &g->peers[i];
+        }
+    }
+    return newest;
+}
+
+static void
+back_off(struct step *s, const char *institution, int64_t least_ms)
+{
+    struct gdial *d = dial_of(s->g, institution);
+    if (d == NULL) {
+        return;
+    }
+    d->dialling = false;
+    if (d->failures < 16) {
+        d->failures++;
+    }
+    d->next_address++;
+    int64_t wait = (int64_t)GOSSIP_BACKOFF_MS_MIN << (d->failures < 9 ? d->failures : 9);
+    wait = wait > GOSSIP_BACKOFF_MS_MAX ? GOSSIP_BACKOFF_MS_MAX : wait;
+    wait = wait / 2 +
+           (int64_t)(step_random(s) % (uint64_t)wait); /* jitter: half to one and a half */
+    d->next_ms = s->e->now_ms + (wait < least_ms ? least_ms : wait);
+}
+
+void
+peer_up(struct step *s)
+{
+    struct gossip *g = s->g;
+    const struct gossip_event *e = s->e;
+    if (strcmp(e->institution, g->institution) == 0) {
+        /* Our own key on the other side: ourselves, or a second process (DESIGN 10). */
+        if (memcmp(e->instance, g->instance, INSTANCE_BYTES) != 0) {
+            signgate_twin(&g->gate);
+            gate_tell(s, (struct view){0});
+        }
+        step_fail(s, gossip_update_say(s->u, e->session, "a session with ourselves"));
+        return;
+    }
+    if (g->peer_count == g->peer_room) {
+        size_t room = g->peer_room == 0 ? 16 : 2 * g->peer_room;
+        struct gpeer *grown = realloc(g->peers, room * sizeof *grown);
+        if (grown == NULL) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        g->peers = grown;
+        g->peer_room = room;
+    }
+    struct gpeer *p = &g->peers[g->peer_count++];
+    memset(p, 0, sizeof *p);
+    p->session = e->session;
+    p->dialled = e->dialled;
+    strncpy(p->institution, e->institution, sizeof p->institution - 1);
+    p->refill_ms = e->now_ms;
+    p->serve_bytes = GOSSIP_SERVE_BYTES_PER_S;
+    p->serve_requests = GOSSIP_SERVE_REQUESTS_PER_S;
+    p->verifies = 4 * GOSSIP_VERIFY_PER_S;
+    struct gdial *d = dial_of(g, p->institution);
+    if (d != NULL) {
+        d->dialling = false;
+        d->next_ms = e->now_ms + GOSSIP_BACKOFF_MS_MIN;
+    }
+    gate_ask(s, p);
+    round_ask(s, p);
+}
+
+void
+peer_down(struct step *s)
+{
+    struct gossip *g = s->g;
+    struct gpeer *p = peer_find(g, s->e->session);
+    if (p == NULL) {
+        return;
+    }
+    char institution[INSTITUTION_CHARS_MAX + 1];
+    memcpy(institution, p->institution, sizeof institution);
+    size_t at = (size_t)(p - g->peers);
+    memmove(p, p + 1, (g->peer_count - at - 1) * sizeof *p);
+    g->peer_count--;
+    for (size_t i = 0; i < g->log_count; i++) {
+        log_source_drop(g->logs[i], s->e->session);
+    }
+    for (size_t i = 0; i < GOSSIP_REQUESTS; i++) {
+        if (g->requests[i].type != GREQ_NONE && g->requests[i].session == s->e->session) {
+            request_given_up(s, &g->requests[i]);
+        }
+    }
+    struct gdial *d = dial_of(g, institution);
+    if (d != NULL && d->next_ms < s->e->now_ms + GOSSIP_BACKOFF_MS_MIN) {
+        d->next_ms = s->e->now_ms + GOSSIP_BACKOFF_MS_MIN;
+    }
+}
+
+void
+peer_dial_failed(struct step *s)
+{
+    back_off(s, s->e->institution, 0);
+}
+
+void
+peer_strike(struct step *s, uint32_t session, const char *what)
+{
+    struct gpeer *p = peer_find(s->g, session);
+    if (p == NULL) {
+        return;
+    }
+    p->strikes++;
+    if (p->strikes == GOSSIP_STRIKES_MAX) {
+        back_off(s, p->institution, GOSSIP_PARK_MS);
+        step_fail(s, gossip_update_say(s->u, session, "%s sent %s", p->institution, what));
+    } else if (p->strikes < GOSSIP_STRIKES_MAX) {
+        step_fail(s, gossip_update_say(s->u, 0, "%s sent %s", p->institution, what));
+    }
+}
+
+void
+peer_refill(struct gpeer *p, int64_t now_ms)
+{
+    int64_t ms = now_ms - p->refill_ms;
+    if (ms <= 0) {
+        return;
+    }
+    ms = ms > 1000 ? 1000 : ms;
+    p->refill_ms = now_ms;
+    p->serve_bytes += ms * (GOSSIP_SERVE_BYTES_PER_S / 1000);
+    p->serve_requests += ms * (GOSSIP_SERVE_REQUESTS_PER_S / 1000);
+    p->verifies += (ms * GOSSIP_VERIFY_PER_S + 999) / 1000;
+    p->serve_bytes =
+        p->serve_bytes > GOSSIP_SERVE_BYTES_PER_S ? GOSSIP_SERVE_BYTES_PER_S : p->serve_bytes;
+    p->serve_requests = p->serve_requests > GOSSIP_SERVE_REQUESTS_PER_S
+                            ? GOSSIP_SERVE_REQUESTS_PER_S
+                            : p->serve_requests;
+    p->verifies = p->verifies > 4 * GOSSIP_VERIFY_PER_S ? 4 * GOSSIP_VERIFY_PER_S : p->verifies;
+}
+
+bool
+peer_may_verify(struct step *s, struct gpeer *p)
+{
+    peer_refill(p, s->e->now_ms);
+    if (p->verifies <= 0) {
+        return false; /* told again later, by it or by others */
+    }
+    p->verifies--;
+    return true;
+}
+
+/* ---- requests ------------------------------------------------------------------- */
+
+struct greq *
+request_send(struct step *s, struct gpeer *p, enum greq_type type, uint8_t kind,
+             const ProtobufCMessage *m)
+{
+    struct gossip *g = s->g;
+    if (g->requests_out >= GOSSIP_REQUESTS || p->outstanding >= GOSSIP_PEER_REQUESTS_MAX) {
+        return NULL;
+    }
+    uint32_t turn = g->request_turn;
+    while (g->requests[turn % GOSSIP_REQUESTS].type != GREQ_NONE) {
+        turn++;
+    }
+    struct greq *r = &g->requests[turn % GOSSIP_REQUESTS];
+    g->request_turn = turn + 1;
+    uint32_t id = GOSSIP_REQUEST_ID_FIRST | (turn & (GOSSIP_REQUEST_ID_FIRST - 1));
+    enum status st = gossip_update_send(s->u, p->session, id, kind, true, m, (struct view){0});
+    if (st != STATUS_OK) {
+        step_fail(s, st);
+        return NULL;
+    }
+    memset(r, 0, sizeof *r);
+    r->type = type;
+    r->id = id;
+    r->session = p->session;
+    r->deadline_ms = s->e->now_ms + GOSSIP_ANSWER_MS;
+    g->requests_out++;
+    p->outstanding++;
+    return r;
+}
+
+/* Take a request off the table; *out is a copy. */
+static void
+request_take(struct step *s, struct greq *r, struct greq *out)
+{
+    struct gossip *g = s->g;
+    struct gpeer *p = peer_find(g, r->session);
+    *out = *r;
+    r->type = GREQ_NONE;
+    g->requests_out--;
+    if (p != NULL) {
+        p->outstanding--;
+    }
+    if (out->type == GREQ_HEAD) {
+        g->head_asks--;
+    }
+}
+
+void
+request_given_up(struct step *s, struct greq *r)
+{
+    struct greq gone;
+    request_take(s, r, &gone);
+    struct gpeer *p = peer_find(s->g, gone.session);
+    switch (gone.type) {
+    case GREQ_FRONTIER:
+    case GREQ_BUCKETS:
+        if (p != NULL) {
+            p->frontier_asked = false;
+        }
+        break;
+    case GREQ_SYNC:
+        sync_given_up(s, &gone);
+        break;
+    case GREQ_RECORDS:
+        record_given_up(s, &gone);
+        break;
+    case GREQ_CHARTER:
+        charter_given_up(s, &gone);
+        break;
+    case GREQ_BLOB:
+        blob_given_up(s, &gone);
+        break;
+    case GREQ_HEAD:
+    case GREQ_NONE:
+        break;
+    }
+}
+
+void
+request_timeouts(struct step *s)
+{
+    struct gossip *g = s->g;
+    for (size_t i = 0; i < GOSSIP_REQUESTS && g->requests_out > 0; i++) {
+        struct greq *r = &g->requests[i];
+        if (r->type == GREQ_NONE || s->e->now_ms < r->deadline_ms) {
+            continue;
+        }
+        struct gpeer *p = peer_find(g, r->session);
+        if (p != NULL) {
+            p->silent++;
+            if (p->silent == GOSSIP_SILENT_MAX) {
+                back_off(s, p->institution, 0);
+                step_fail(s, gossip_update_say(s->u, p->session, "%s does not answer",
+                                               p->institution));
+            }
+        }
+        request_given_up(s, r);
+    }
+}
+
+void
+request_answered(struct step *s)
+{
+    struct gossip *g = s->g;
+    const struct gossip_event *e = s->e;
+    struct greq *r =
+        &g->requests[(e->request & (GOSSIP_REQUEST_ID_FIRST - 1)) % GOSSIP_REQUESTS];
+    struct gpeer *p = peer_find(g, e->session);
+    if (p == NULL || r->type == GREQ_NONE || r->id != e->request || r->session != e->session) {
+        return; /* late: it was given up */
+    }
+    static const uint8_t kinds[] = {0,           FRAME_FRONTIER, FRAME_FRONTIER, FRAME_HEAD,
+                                    FRAME_RANGE, FRAME_RANGE,    FRAME_CHARTER,  FRAME_BLOB};
+    if (e->kind != (kinds[r->type] | FRAME_ANSWER)) {
+        peer_strike(s, e->session, "an answer of another kind than asked for");
+        request_given_up(s, r);
+        return;
+    }
+    p->silent = 0;
+    struct gdial *d = dial_of(g, p->institution);
+    if (d != NULL && p->strikes == 0) {
+        d->failures = 0;
+    }
+    if (!e->last && (r->type == GREQ_FRONTIER || r->type == GREQ_BUCKETS)) {
+        struct greq kept = *r; /* more of it comes */
+        r->deadline_ms = e->now_ms + GOSSIP_ANSWER_MS;
+        round_answered(s, p, &kept);
+        return;
+    }
+    struct greq done;
+    request_take(s, r, &done);
+    switch (done.type) {
+    case GREQ_FRONTIER:
+    case GREQ_BUCKETS:
+        round_answered(s, p, &done);
+        break;
+    case GREQ_HEAD:
+        head_told(s, p, e->message, true, done.log);
+        break;
+    case GREQ_SYNC:
+        sync_answered(s, &done, e->message, e->raw);
+        break;
+    case GREQ_RECORDS:
+        record_told(s, &done);
+        break;
+    case GREQ_CHARTER:
+        charter_told(s, &done);
+        break;
+    case GREQ_BLOB:
+        blob_told(s, &done);
+        break;
+    case GREQ_NONE:
+        break;
+    }
+}
+
+/* ---- dialling --------------------------------------------------------------------- */
+
+static bool
+may_dial(struct gossip *g, const struct gossip_member *m)
+{
+    if (m->left || m->address_count == 0 || strcmp(m->institution, g->institution) == 0 ||
+        peer_of(g, m->institution) != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < g->only_count; i++) {
+        if (strcmp(g->only[i], m->institution) == 0) {
+            return true;
+        }
+    }
+    return g->only == NULL;
+}
+
+static size_t
+sessions_wanted(const struct gossip *g)
+{
+    if (g->sessions_wanted > 0) {
+        return g->sessions_wanted;
+    }
+    size_t others = g->member_count > 0 ? g->member_count - 1 : 0;
+    return others < GOSSIP_SESSIONS_ALL_MAX ? others : GOSSIP_SESSIONS_ALL_MAX;
+}
+
+void
+peer_dial_tick(struct step *s)
+{
+    struct gossip *g = s->g;
+    size_t have = g->peer_count;
+    for (size_t i = 0; i < g->member_count; i++) {
+        have += g->dials[i].dialling;
+    }
+    size_t wanted = g->only != NULL ? SIZE_MAX : sessions_wanted(g);
+    size_t first = g->member_count == 0 ? 0 : (size_t)(step_random(s) % g->member_count);
+    int dialled = 0;
+    for (size_t i = 0; i < g->member_count && have < wanted && dialled < GOSSIP_DIALS_MAX;
+         i++) {
+        size_t k = (first + i) % g->member_count;
+        const struct gossip_member *m = &g->members[k];
+        struct gdial *d = &g->dials[k];
+        if (!may_dial(g, m)) {
+            continue;
+        }
+        if (d->next_ms == 0 && strcmp(m->institution, g->institution) < 0) {
+            /* Of two that start together the other dials first. */
+            d->next_ms = s->e->now_ms + 2 * GOSSIP_BACKOFF_MS_MIN;
+        }
+        if (d->next_ms > s->e->now_ms) {
+            continue; /* while dialling: the dial is given up when this is over */
+        }
+        /* Copies: the members may be replaced before the action is performed. */
+        struct view name = gossip_update_copy(s->u, view_of_text(m->institution));
+        struct view address = gossip_update_copy(
+            s->u, view_of_text(m->addresses[d->next_address % m->address_count]));
+        struct view key = gossip_update_copy(s->u, (struct view){m->session_public, KEY_BYTES});
+        struct gossip_action *a = gossip_update_add(s->u, GOSSIP_DIAL);
+        if (a == NULL || name.bytes == NULL || address.bytes == NULL || key.bytes == NULL) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        a->institution = (const char *)name.bytes;
+        a->address = (const char *)address.bytes;
+        a->session_public = key.bytes;
+        d->dialling = true;
+        d->next_ms = s->e->now_ms + 2 * GOSSIP_ANSWER_MS;
+        have++;
+        dialled++;
+    }
+}
