@@ -1,0 +1,345 @@
+#include "node/home_io.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct home {
+    int lock_fd;
+};
+
+/* Set the error text and return `st`, so that a failure is one line. */
+static enum status __attribute__((format(printf, 3, 4)))
+refuse(enum status st, char *error, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(error, HOME_IO_ERROR_CHARS, format, args);
+    va_end(args);
+    return st;
+}
+
+static enum status
+from_errno(int code, char *error, const char *doing, const char *path)
+{
+    const enum status st = code == ENOENT                     ? STATUS_NOT_FOUND
+                           : code == EEXIST                   ? STATUS_EXISTS
+                           : code == ENOSPC || code == EDQUOT ? STATUS_NO_SPACE
+                           : code == ELOOP                    ? STATUS_REFUSED
+                                                              : STATUS_IO;
+    if (code == ELOOP) {
+        return refuse(st, error, "%s %s: it is a symbolic link; name the file itself", doing,
+                      path);
+    }
+    return refuse(st, error, "%s %s: %s", doing, path, strerror(code));
+}
+
+enum status
+home_io_path(const char *home, const char *name, char out[HOME_IO_PATH_CHARS])
+{
+    int n = snprintf(out, HOME_IO_PATH_CHARS, "%s%s%s", home, name[0] == 0 ? "" : "/", name);
+
+    return n > 0 && n < HOME_IO_PATH_CHARS ? STATUS_OK : STATUS_TOO_BIG;
+}
+
+static enum status
+path_or_refuse(const char *home, const char *name, char out[HOME_IO_PATH_CHARS], char *error)
+{
+    enum status st = home_io_path(home, name, out);
+
+    return st == STATUS_OK ? st
+                           : refuse(st, error, "home %.64s...: the path is too long", home);
+}
+
+/* Sync the directory that holds `path`, so that a name in it is durable. */
+static enum status
+sync_parent(const char *path, char *error)
+{
+    char dir[HOME_IO_PATH_CHARS];
+    char *slash;
+    int fd, rc;
+
+    (void)snprintf(dir, sizeof dir, "%s", path);
+    slash = strrchr(dir, '/');
+    if (slash == NULL) {
+        (void)snprintf(dir, sizeof dir, ".");
+    } else {
+        slash[slash == dir ? 1 : 0] = 0;
+    }
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return from_errno(errno, error, "sync directory", dir);
+    }
+    rc = fsync(fd) == 0 ? 0 : errno;
+    (void)close(fd);
+    return rc == 0 ? STATUS_OK : from_errno(rc, error, "sync directory", dir);
+}
+
+/* ---- making and owning a home ---- */
+
+static bool
+directory_is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    bool empty = dir != NULL;
+
+    while (empty && (entry = readdir(dir)) != NULL) {
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    return empty;
+}
+
+bool
+home_io_is_home(const char *path)
+{
+    char store[HOME_IO_PATH_CHARS];
+    struct stat st;
+
+    return home_io_path(path, "store", store) == STATUS_OK && stat(store, &st) == 0 &&
+           S_ISDIR(st.st_mode);
+}
+
+enum status
+home_io_create(const char *path, char error[HOME_IO_ERROR_CHARS])
+{
+    char store[HOME_IO_PATH_CHARS];
+    enum status st;
+
+    if ((st = path_or_refuse(path, "store", store, error)) != STATUS_OK) {
+        return st;
+    }
+    if (mkdir(path, 0700) != 0) {
+        if (errno != EEXIST) {
+            return from_errno(errno, error, "make home", path);
+        }
+        if (home_io_is_home(path)) {
+            return refuse(STATUS_EXISTS, error,
+                          "make home %s: there is a home already; choose another directory",
+                          path);
+        }
+        if (!directory_is_empty(path)) {
+            return refuse(STATUS_EXISTS, error,
+                          "make home %s: it is not an empty directory; choose another", path);
+        }
+        if (chmod(path, 0700) != 0) {
+            return from_errno(errno, error, "make home", path);
+        }
+    }
+    if (mkdir(store, 0700) != 0) {
+        return from_errno(errno, error, "make directory", store);
+    }
+    st = sync_parent(store, error);
+    return st == STATUS_OK ? sync_parent(path, error) : st;
+}
+
+static pid_t
+read_pid(int fd)
+{
+    char text[32] = "";
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+    return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+enum status
+home_io_own(const char *path, struct home **out, pid_t *holder, char error[HOME_IO_ERROR_CHARS])
+{
+    char lock[HOME_IO_PATH_CHARS], pid[32];
+    struct home *home;
+    enum status st;
+    int fd, n;
+
+    *out = NULL;
+    *holder = 0;
+    if ((st = path_or_refuse(path, "lock", lock, error)) != STATUS_OK) {
+        return st;
+    }
+    if (!home_io_is_home(path)) {
+        return refuse(STATUS_NOT_FOUND, error,
+                      "open home %s: there is none; make one with huren init, or name it with "
+                      "--home or HUREN_HOME",
+                      path);
+    }
+    fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return from_errno(errno, error, "open lock", lock);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        st = from_errno(errno, error, "lock", lock);
+        if (errno == EWOULDBLOCK) {
+            *holder = read_pid(fd);
+            st = refuse(STATUS_BUSY, error,
+                        "open home %s: it is already in use by process %ld; stop that process, "
+                        "or let it do the work",
+                        path, (long)*holder);
+        }
+        (void)close(fd);
+        return st;
+    }
+    n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if ((home = malloc(sizeof *home)) == NULL || ftruncate(fd, 0) != 0 ||
+        pwrite(fd, pid, (size_t)n, 0) != n) {
+        st = home == NULL ? refuse(STATUS_NO_MEMORY, error, "open home %s: out of memory", path)
+                          : from_errno(errno, error, "write lock", lock);
+        free(home);
+        (void)close(fd);
+        return st;
+    }
+    home->lock_fd = fd;
+    *out = home;
+    return STATUS_OK;
+}
+
+void
+home_io_close(struct home *home)
+{
+    if (home != NULL) {
+        (void)close(home->lock_fd);
+        free(home);
+    }
+}
+
+/* ---- files ---- */
+
+static bool
+write_all(int fd, struct view bytes)
+{
+    while (bytes.count > 0) {
+        ssize_t n = write(fd, bytes.bytes, bytes.count);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return false;
+        }
+        bytes.bytes += n;
+        bytes.count -= (size_t)n;
+    }
+    return true;
+}
+
+enum status
+home_io_write(const char *path, struct view bytes, mode_t mode, char error[HOME_IO_ERROR_CHARS])
+{
+    char temporary[HOME_IO_PATH_CHARS];
+    struct stat there;
+    enum status st;
+    int n = snprintf(temporary, sizeof temporary, "%s.new", path), fd;
+
+    if (n < 0 || n >= (int)sizeof temporary) {
+        return refuse(STATUS_TOO_BIG, error, "write %.64s...: the path is too long", path);
+    }
+    if (lstat(path, &there) == 0 && !S_ISREG(there.st_mode)) {
+        return refuse(STATUS_REFUSED, error, "write %s: it is not a regular file", path);
+    }
+    /* What a crash left here is ours and worthless. */
+    if (unlink(temporary) != 0 && errno != ENOENT) {
+        return from_errno(errno, error, "replace", temporary);
+    }
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0) {
+        return from_errno(errno, error, "write", temporary);
+    }
+    if (!write_all(fd, bytes) || fchmod(fd, mode) != 0 || fsync(fd) != 0) {
+        st = from_errno(errno, error, "write", temporary);
+        (void)close(fd);
+        (void)unlink(temporary);
+        return st;
+    }
+    if (close(fd) != 0 || rename(temporary, path) != 0) {
+        st = from_errno(errno, error, "write", path);
+        (void)unlink(temporary);
+        return st;
+    }
+    return sync_parent(path, error);
+}
+
+enum status
+home_io_read(const char *path, size_t max, uint8_t **bytes, size_t *count,
+             char error[HOME_IO_ERROR_CHARS])
+{
+    uint8_t *buffer = NULL;
+    size_t got = 0, room;
+    struct stat file;
+    ssize_t n = 1;
+    enum status st;
+    int fd;
+
+    *bytes = NULL;
+    *count = 0;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) {
+        return from_errno(errno, error, "read", path);
+    }
+    if (fstat(fd, &file) != 0) {
+        st = from_errno(errno, error, "read", path);
+        goto cleanup;
+    }
+    if (!S_ISREG(file.st_mode)) {
+        st = refuse(STATUS_REFUSED, error, "read %s: it is not a regular file", path);
+        goto cleanup;
+    }
+    if ((uintmax_t)file.st_size > max) {
+        st = refuse(STATUS_TOO_BIG, error, "read %s: %jd bytes are over the limit of %zu", path,
+                    (intmax_t)file.st_size, max);
+        goto cleanup;
+    }
+    room = (size_t)file.st_size;
+    if ((buffer = malloc(room + 1)) == NULL) {
+        st = refuse(STATUS_NO_MEMORY, error, "read %s: out of memory", path);
+        goto cleanup;
+    }
+    while (got < room && n != 0) {
+        n = read(fd, buffer + got, room - got);
+        if (n < 0 && errno != EINTR) {
+            st = from_errno(errno, error, "read", path);
+            goto cleanup;
+        }
+        got += n > 0 ? (size_t)n : 0;
+    }
+    buffer[got] = 0;
+    *bytes = buffer;
+    *count = got;
+    buffer = NULL;
+    st = STATUS_OK;
+
+cleanup:
+    free(buffer);
+    (void)close(fd);
+    return st;
+}
+
+enum status
+home_io_machine(char out[HOME_IO_MACHINE_CHARS + 1])
+{
+    char error[HOME_IO_ERROR_CHARS];
+    uint8_t *bytes;
+    size_t count, n = 0;
+
+    out[0] = 0;
+    if (home_io_read("/etc/machine-id", HOME_IO_MACHINE_CHARS, &bytes, &count, error) !=
+        STATUS_OK) {
+        return STATUS_NOT_FOUND;
+    }
+    while (n < count && isxdigit(bytes[n])) {
+        out[n] = (char)tolower(bytes[n]);
+        n++;
+    }
+    out[n] = 0;
+    free(bytes);
+    return n > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+}

@@ -1,0 +1,208 @@
+/* HOME/last-signed (home_io.h).  A text, so that an operator can read it:
+ *
+ *   huren last-signed v1
+ *   machine <machine id, or ->
+ *   data <device> <inode>
+ *   log <origin> <size> <root, hex>      one for each own log
+ *   sum <SHA-256 of all lines above, hex> */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "node/home_io.h"
+
+#define FIRST_LINE "huren last-signed v1\n"
+
+enum {
+    LINE_CHARS_MAX = ORIGIN_CHARS_MAX + 128,
+    FILE_BYTES_MAX = HOME_IO_HEADS_MAX * LINE_CHARS_MAX + 1024,
+    HEX_CHARS = 2 * HASH_BYTES
+};
+
+static void
+to_hex(const struct hash *hash, char out[HEX_CHARS + 1])
+{
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        (void)snprintf(out + 2 * i, 3, "%02x", hash->bytes[i]);
+    }
+}
+
+/* The lines that name the machine and the data file. */
+static int
+here(const char *home, char *out, size_t max)
+{
+    char path[HOME_IO_PATH_CHARS], machine[HOME_IO_MACHINE_CHARS + 1];
+    struct stat data;
+
+    if (home_io_path(home, "store/data.mdb", path) != STATUS_OK || stat(path, &data) != 0) {
+        return -1;
+    }
+    if (home_io_machine(machine) != STATUS_OK) {
+        (void)snprintf(machine, sizeof machine, "-");
+    }
+    return snprintf(out, max, "machine %s\ndata %ju %ju\n", machine, (uintmax_t)data.st_dev,
+                    (uintmax_t)data.st_ino);
+}
+
+enum status
+home_io_signed(const char *home, const struct home_head *heads, size_t count,
+               char error[HOME_IO_ERROR_CHARS])
+{
+    char path[HOME_IO_PATH_CHARS], hex[HEX_CHARS + 1];
+    char *text;
+    struct hash sum;
+    size_t n = sizeof FIRST_LINE - 1;
+    enum status st;
+    int more;
+
+    if (count > HOME_IO_HEADS_MAX || home_io_path(home, "last-signed", path) != STATUS_OK) {
+        (void)snprintf(error, HOME_IO_ERROR_CHARS, "write last-signed: too many logs");
+        return STATUS_TOO_BIG;
+    }
+    if ((text = malloc(FILE_BYTES_MAX)) == NULL) {
+        (void)snprintf(error, HOME_IO_ERROR_CHARS, "write HOME/last-signed: out of memory");
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(text, FIRST_LINE, n);
+    if ((more = here(home, text + n, FILE_BYTES_MAX - n)) < 0) {
+        (void)snprintf(error, HOME_IO_ERROR_CHARS,
+                       "write HOME/last-signed: the store has no data file");
+        free(text);
+        return STATUS_IO;
+    }
+    n += (size_t)more;
+    for (size_t i = 0; i < count; i++) {
+        to_hex(&heads[i].root, hex);
+        n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "log %s %" PRIu64 " %s\n",
+                              heads[i].origin, heads[i].size, hex);
+    }
+    sha256((const uint8_t *)text, n, &sum);
+    to_hex(&sum, hex);
+    n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "sum %s\n", hex);
+    st = home_io_write(path, (struct view){(const uint8_t *)text, n}, 0600, error);
+    free(text);
+    return st;
+}
+
+static bool __attribute__((format(printf, 2, 3))) unclean(char *why, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(why, HOME_IO_ERROR_CHARS, format, args);
+    va_end(args);
+    return false;
+}
+
+/* One line "log ..." against what the store has.  *seen counts the logs. */
+static bool
+log_agrees(const char *line, const struct home_head *heads, size_t count, home_root_fn root_at,
+           void *context, char *why)
+{
+    char origin[ORIGIN_CHARS_MAX + 1], hex[HEX_CHARS + 1], ours[HEX_CHARS + 1];
+    struct hash root;
+    uint64_t size;
+
+    _Static_assert(ORIGIN_CHARS_MAX == 160 && HEX_CHARS == 64, "widths in the format below");
+    if (sscanf(line, "log %160s %" SCNu64 " %64s", origin, &size, hex) != 3) {
+        return unclean(why, "last-signed has a line that is not understood");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(heads[i].origin, origin) != 0) {
+            continue;
+        }
+        if (size > heads[i].size) {
+            return unclean(why,
+                           "%s was signed at size %" PRIu64
+                           ", and the store holds only %" PRIu64
+                           ": it is older than the signature",
+                           origin, size, heads[i].size);
+        }
+        root = heads[i].root;
+        if (size < heads[i].size && root_at(context, origin, size, &root) != STATUS_OK) {
+            return unclean(why, "%s: its root at size %" PRIu64 " cannot be read", origin,
+                           size);
+        }
+        to_hex(&root, ours);
+        return strcmp(ours, hex) == 0 ||
+               unclean(why, "%s: the store differs from what was signed at size %" PRIu64,
+                       origin, size);
+    }
+    return unclean(why, "%s was signed, and the store does not have it", origin);
+}
+
+/* The text must end with the sum of what stands before it. */
+static bool
+sum_agrees(const char *text, size_t count, size_t *body)
+{
+    char hex[HEX_CHARS + 1], line[HEX_CHARS + 6];
+    struct hash sum;
+    size_t tail = sizeof line - 1; /* "sum ", hex, LF */
+
+    if (count < sizeof FIRST_LINE - 1 + tail ||
+        memcmp(text, FIRST_LINE, sizeof FIRST_LINE - 1) != 0) {
+        return false;
+    }
+    *body = count - tail;
+    sha256((const uint8_t *)text, *body, &sum);
+    to_hex(&sum, hex);
+    (void)snprintf(line, sizeof line, "sum %s\n", hex);
+    return memcmp(text + *body, line, tail) == 0 && memchr(text, 0, count) == NULL;
+}
+
+static bool
+lines_agree(const char *home, char *text, size_t count, const struct home_head *heads,
+            size_t heads_count, home_root_fn root_at, void *context, char *why)
+{
+    char place[HOME_IO_MACHINE_CHARS + 96];
+    size_t body;
+    int n = here(home, place, sizeof place);
+    char *at = text + sizeof FIRST_LINE - 1;
+
+    if (!sum_agrees(text, count, &body)) {
+        return unclean(why, "last-signed is damaged");
+    }
+    text[body] = 0;
+    if (n < 0 || strncmp(place, "machine -", 9) == 0) {
+        return unclean(why, "this machine has no id (/etc/machine-id)");
+    }
+    if (strncmp(at, place, (size_t)n) != 0) {
+        return unclean(why, "the store was copied, or moved from another machine");
+    }
+    for (at += n; *at != 0;) {
+        char *end = strchr(at, '\n');
+        if (end == NULL) {
+            return unclean(why, "last-signed has a line that is not understood");
+        }
+        *end = 0;
+        if (!log_agrees(at, heads, heads_count, root_at, context, why)) {
+            return false;
+        }
+        at = end + 1;
+    }
+    return true;
+}
+
+bool
+home_io_is_clean(const char *home, const struct home_head *heads, size_t count,
+                 home_root_fn root_at, void *context, char why[HOME_IO_ERROR_CHARS])
+{
+    char path[HOME_IO_PATH_CHARS];
+    uint8_t *bytes;
+    size_t got;
+    bool clean;
+
+    why[0] = 0;
+    if (home_io_path(home, "last-signed", path) != STATUS_OK) {
+        return unclean(why, "the path of the home is too long");
+    }
+    if (home_io_read(path, FILE_BYTES_MAX, &bytes, &got, why) != STATUS_OK) {
+        return false;
+    }
+    clean = lines_agree(home, (char *)bytes, got, heads, count, root_at, context, why);
+    free(bytes);
+    return clean;
+}
