@@ -237,7 +237,7 @@ static size_t
 relation_number(const char *name)
 {
     size_t i = 0;
-    while (i < RELATION_COUNT && strcmp(relation_names[i], name) != 0) {
+    while (i < RELATION_COUNT && strcmp(hr_relation_names[i], name) != 0) {
         i++;
     }
     return i;

@@ -553,6 +553,26 @@ pack_build(const struct pack_sources *sources, const struct hr_catalog *catalog,
     return STATUS_OK;
 }
 
+enum status
+pack_built_file(const struct pack_built *built, struct view vectors, struct pack_file *out)
+{
+    char head[PACK_HEAD_BYTES_MAX];
+    size_t head_bytes;
+    struct hr_text id = hr_pack_id(built->pack);
+    struct hr_text version = hr_pack_version(built->pack);
+    memset(out, 0, sizeof *out);
+    if (id.size > PACK_ID_CHARS_MAX) {
+        return STATUS_TOO_BIG;
+    }
+    memcpy(out->id, id.bytes, id.size);
+    for (size_t i = 0; i < version.size; i++) { /* at most 9 digits: checked when loaded */
+        out->version = out->version * 10 + (uint32_t)(version.bytes[i] - '0');
+    }
+    out->rules = (struct view){(const uint8_t *)built->text.bytes, built->text.size};
+    out->vectors = vectors;
+    return pack_file_head(out, head, &head_bytes);
+}
+
 /* ---- packs beside each other -------------------------------------------------- */
 
 static bool

@@ -5,6 +5,7 @@
 #ifndef NODE_PACK_YAML_H
 #define NODE_PACK_YAML_H
 
+#include "node/pack_file.h"
 #include "node/pack_text.h"
 #include "policy/policy.h"
 #include "proto/status.h"
@@ -33,6 +34,11 @@ void pack_built_free(struct pack_built *built);
 MUST_USE enum status pack_build(const struct pack_sources *sources,
                                 const struct hr_catalog *catalog, struct pack_built *out,
                                 char *error, size_t error_bytes);
+
+/* Fill in what a file of this pack and these vectors holds (pack_file.h), and
+ * its address.  Points into `built` and `vectors`.  Statuses of pack_file_head. */
+MUST_USE enum status pack_built_file(const struct pack_built *built, struct view vectors,
+                                     struct pack_file *out);
 
 /* What packs must be to each other: ids with overlapping validity, a parent
  * that leads back to the pack.  `folders` names each pack in messages; line

@@ -253,24 +253,30 @@ find_pack(const struct policy_set *set, const json_t *input, const struct hr_pac
 }
 
 enum status
-policy_decide_object(const struct policy_set *set, const json_t *input, json_t **out)
+policy_decide_pack(const struct hr_pack *pack, const struct hr_catalog *catalog,
+                   const json_t *input, json_t **out)
 {
-    const struct hr_pack *pack;
     struct policy_arena arena = {NULL};
     struct hr_policy_input facts;
     *out = NULL;
-    enum status st = find_pack(set, input, &pack);
-    if (st == STATUS_OK) {
-        st = policy_input_from_json(input, &arena, &facts);
-    }
+    enum status st = policy_input_from_json(input, &arena, &facts);
     if (st == STATUS_OK) {
         struct hr_decision decision;
-        hr_decide(pack, policy_set_catalog(set), &facts, &decision);
+        hr_decide(pack, catalog, &facts, &decision);
         *out = policy_decision_to_json(pack, &facts, &decision);
         st = *out == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     policy_arena_free(&arena);
     return st;
+}
+
+enum status
+policy_decide_object(const struct policy_set *set, const json_t *input, json_t **out)
+{
+    const struct hr_pack *pack;
+    *out = NULL;
+    enum status st = find_pack(set, input, &pack);
+    return st == STATUS_OK ? policy_decide_pack(pack, policy_set_catalog(set), input, out) : st;
 }
 
 enum status

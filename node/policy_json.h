@@ -14,6 +14,7 @@
 #include "policy/policy.h"
 #include "proto/limits.h"
 #include "proto/status.h"
+#include "proto/view.h"
 
 /* ---- the set: catalog and packs, immutable after loading ------------------ */
 
@@ -31,8 +32,9 @@ void policy_set_free(struct policy_set *set);
 const struct hr_catalog *policy_set_catalog(const struct policy_set *set);
 size_t policy_set_count(const struct policy_set *set);
 const struct hr_pack *policy_set_pack(const struct policy_set *set, size_t index);
-/* The compiled text of a pack, and the SHA-256 of it: the pack's address. */
+/* The compiled text of a pack, its vectors, and its address (pack_file.h). */
 struct hr_text policy_set_text(const struct policy_set *set, size_t index);
+struct view policy_set_vectors(const struct policy_set *set, size_t index);
 const uint8_t *policy_set_hash(const struct policy_set *set, size_t index); /* HASH_BYTES */
 /* Index of the pack with this id, or of this hash; SIZE_MAX when there is none. */
 size_t policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes);
@@ -73,6 +75,10 @@ MUST_USE json_t *policy_json_parse(const char *json, size_t bytes, char *error,
  * STATUS_NO_MEMORY  as it says. */
 MUST_USE enum status policy_decide_object(const struct policy_set *set, const json_t *input,
                                           json_t **out);
+/* Decide with this pack, whatever the member `pack` names. */
+MUST_USE enum status policy_decide_pack(const struct hr_pack *pack,
+                                        const struct hr_catalog *catalog, const json_t *input,
+                                        json_t **out);
 /* The same from text: one line of `huren policy decide`. */
 MUST_USE enum status policy_decide_json(const struct policy_set *set, const char *json,
                                         size_t bytes, json_t **out, char *error,

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/sha256.h"
 #include "node/embedded.h"
 #include "node/pack_csv.h"
 #include "node/pack_yaml.h"
@@ -13,7 +12,8 @@ enum { PACKS_MAX = 64 };
 
 struct held_pack {
     struct pack_built built;
-    struct hash hash; /* of the compiled text: the pack's address */
+    struct view vectors;
+    struct hash address;
 };
 
 struct policy_set {
@@ -71,8 +71,8 @@ load_catalog(struct policy_set *set, char *error, size_t error_bytes)
 }
 
 static enum status
-load_pack(struct policy_set *set, const struct pack_sources *sources, char *error,
-          size_t error_bytes)
+load_pack(struct policy_set *set, const struct pack_sources *sources, struct view vectors,
+          char *error, size_t error_bytes)
 {
     if (set->count == PACKS_MAX) {
         snprintf(error, error_bytes, "%s: too many packs", sources->folder);
@@ -81,8 +81,11 @@ load_pack(struct policy_set *set, const struct pack_sources *sources, char *erro
     struct held_pack *held = &set->packs[set->count];
     enum status st = pack_build(sources, set->catalog, &held->built, error, error_bytes);
     if (st == STATUS_OK) {
-        sha256((const uint8_t *)held->built.text.bytes, held->built.text.size, &held->hash);
-        set->count++;
+        held->vectors = vectors;
+        struct pack_file file;
+        st = pack_built_file(&held->built, vectors, &file);
+        held->address = file.address;
+        set->count++; /* freed with the set, whatever st is */
     }
     return st;
 }
@@ -102,11 +105,20 @@ pack_folder(const char *path, char *folder, size_t folder_bytes)
     return true;
 }
 
+/* A file of a folder; bytes NULL: there is none. */
+static struct view
+embedded(const char *folder, const char *name)
+{
+    char path[320];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    const struct embedded_file *file = embedded_find(path);
+    return file == NULL ? (struct view){NULL, 0} : file->data;
+}
+
 enum status
 policy_set_load_embedded(struct policy_set **out, char *error, size_t error_bytes)
 {
     char folder[256];
-    char path[320];
     *out = NULL;
     struct policy_set *set = calloc(1, sizeof *set);
     if (set == NULL) {
@@ -118,13 +130,8 @@ policy_set_load_embedded(struct policy_set **out, char *error, size_t error_byte
         if (!pack_folder(f->path, folder, sizeof folder)) {
             continue;
         }
-        snprintf(path, sizeof path, "%s/items.csv", folder);
-        const struct embedded_file *items = embedded_find(path);
-        struct pack_sources sources = {folder, f->data, {NULL, 0}};
-        if (items != NULL) {
-            sources.items = items->data;
-        }
-        st = load_pack(set, &sources, error, error_bytes);
+        struct pack_sources sources = {folder, f->data, embedded(folder, "items.csv")};
+        st = load_pack(set, &sources, embedded(folder, "vectors.jsonl"), error, error_bytes);
     }
     if (st != STATUS_OK) {
         policy_set_free(set);
@@ -162,10 +169,16 @@ policy_set_text(const struct policy_set *set, size_t index)
                             set->packs[index].built.text.size};
 }
 
+struct view
+policy_set_vectors(const struct policy_set *set, size_t index)
+{
+    return index < set->count ? set->packs[index].vectors : (struct view){NULL, 0};
+}
+
 const uint8_t *
 policy_set_hash(const struct policy_set *set, size_t index)
 {
-    return index < set->count ? set->packs[index].hash.bytes : NULL;
+    return index < set->count ? set->packs[index].address.bytes : NULL;
 }
 
 size_t
@@ -184,7 +197,7 @@ size_t
 policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES])
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (memcmp(set->packs[i].hash.bytes, hash, HASH_BYTES) == 0) {
+        if (memcmp(set->packs[i].address.bytes, hash, HASH_BYTES) == 0) {
             return i;
         }
     }

@@ -5,9 +5,9 @@
 #include "policy/lines.h"
 #include "policy/text.h"
 
-const char *const relation_names[RELATION_COUNT] = {"narrower",     "narrower_if",
-                                                    "class_member", "class_member_if",
-                                                    "component",    "not_equivalent"};
+const char *const hr_relation_names[RELATION_COUNT] = {"narrower",     "narrower_if",
+                                                       "class_member", "class_member_if",
+                                                       "component",    "not_equivalent"};
 static const char *const kind_names[] = {NULL, "lab", "imaging", "pathology"};
 static const char *const side_names[] = {"", "left", "right", NULL, "open"};
 
@@ -19,10 +19,10 @@ count_lines(const char *text, size_t size, size_t *items, size_t *relations)
 {
     struct lines l;
     *items = *relations = 0;
-    lines_begin(&l, text, size);
-    while (lines_next(&l)) {
-        *items += text_is(l.fields[0], "item");
-        *relations += text_is(l.fields[0], "relation");
+    hr_lines_begin(&l, text, size);
+    while (hr_lines_next(&l)) {
+        *items += hr_text_is(l.fields[0], "item");
+        *relations += hr_text_is(l.fields[0], "relation");
     }
 }
 
@@ -40,30 +40,31 @@ static bool
 read_item(struct lines *l, struct hr_catalog *c)
 {
     struct hr_item item = {0};
-    int32_t number = decimal(lines_field(l, 1));
-    int kind = word_index(lines_field(l, 3), kind_names, 4);
-    int side = word_index(lines_field(l, 9), side_names, 5);
-    struct hr_text site = lines_field(l, 10);
-    struct hr_text sensitive = lines_field(l, 11);
+    int32_t number = hr_decimal(hr_lines_field(l, 1));
+    int kind = hr_word_index(hr_lines_field(l, 3), kind_names, 4);
+    int side = hr_word_index(hr_lines_field(l, 9), side_names, 5);
+    struct hr_text site = hr_lines_field(l, 10);
+    struct hr_text sensitive = hr_lines_field(l, 11);
     if (l->field_count != ITEM_FIELDS) {
-        return lines_refuse(l, "an item has 12 fields");
+        return hr_lines_refuse(l, "an item has 12 fields");
     }
     if (number < 1 || (c->count > 0 && (uint32_t)number <= c->items[c->count - 1].number)) {
-        return lines_refuse(l, "item numbers must rise");
+        return hr_lines_refuse(l, "item numbers must rise");
     }
-    if (kind < 0 || side < 0 || lines_field(l, 2).size == 0 ||
-        (site.size > 0 && !text_is(site, "open")) ||
-        (sensitive.size > 0 && !text_is(sensitive, "yes"))) {
-        return lines_refuse(l, "code, kind, side, site or sensitive is not one that is known");
+    if (kind < 0 || side < 0 || hr_lines_field(l, 2).size == 0 ||
+        (site.size > 0 && !hr_text_is(site, "open")) ||
+        (sensitive.size > 0 && !hr_text_is(sensitive, "yes"))) {
+        return hr_lines_refuse(l,
+                               "code, kind, side, site or sensitive is not one that is known");
     }
     item.number = (uint32_t)number;
-    item.code = lines_field(l, 2);
+    item.code = hr_lines_field(l, 2);
     item.kind = (enum hr_kind)kind;
-    item.category = lines_field(l, 4);
-    item.name_zh = lines_field(l, 5);
-    item.name_en = lines_field(l, 6);
-    item.abbreviation = lines_field(l, 7);
-    item.loinc = lines_field(l, 8);
+    item.category = hr_lines_field(l, 4);
+    item.name_zh = hr_lines_field(l, 5);
+    item.name_en = hr_lines_field(l, 6);
+    item.abbreviation = hr_lines_field(l, 7);
+    item.loinc = hr_lines_field(l, 8);
     item.side = (enum hr_side)side;
     item.site_open = site.size > 0;
     item.sensitive = sensitive.size > 0;
@@ -78,25 +79,25 @@ read_item(struct lines *l, struct hr_catalog *c)
 static int
 compare_relations(const struct relation_row *a, const struct relation_row *b)
 {
-    int order = text_compare(a->from, b->from);
+    int order = hr_text_compare(a->from, b->from);
     if (order == 0) {
         order = (int)a->relation - (int)b->relation;
     }
-    return order != 0 ? order : text_compare(a->to, b->to);
+    return order != 0 ? order : hr_text_compare(a->to, b->to);
 }
 
 static bool
 read_relation(struct lines *l, struct hr_catalog *c)
 {
-    struct relation_row row = {lines_field(l, 1), lines_field(l, 3), RELATION_NARROWER};
-    int relation = word_index(lines_field(l, 2), relation_names, RELATION_COUNT);
+    struct relation_row row = {hr_lines_field(l, 1), hr_lines_field(l, 3), RELATION_NARROWER};
+    int relation = hr_word_index(hr_lines_field(l, 2), hr_relation_names, RELATION_COUNT);
     if (l->field_count != RELATION_FIELDS || relation < 0) {
-        return lines_refuse(l, "relation is not one that is known");
+        return hr_lines_refuse(l, "relation is not one that is known");
     }
     row.relation = (enum relation)relation;
     if (c->relation_count > 0 &&
         compare_relations(&c->relations[c->relation_count - 1], &row) >= 0) {
-        return lines_refuse(l, "relations must be sorted, without repeats");
+        return hr_lines_refuse(l, "relations must be sorted, without repeats");
     }
     c->relations[c->relation_count++] = row;
     return true;
@@ -106,14 +107,14 @@ static int
 compare_codes(const void *context, uint32_t a, uint32_t b)
 {
     const struct hr_catalog *c = context;
-    return text_compare(c->items[a].code, c->items[b].code);
+    return hr_text_compare(c->items[a].code, c->items[b].code);
 }
 
 static int
 compare_loinc(const void *context, uint32_t a, uint32_t b)
 {
     const struct hr_catalog *c = context;
-    return text_compare(c->items[a].loinc, c->items[b].loinc);
+    return hr_text_compare(c->items[a].loinc, c->items[b].loinc);
 }
 
 static bool
@@ -121,18 +122,18 @@ check_unique(struct lines *l, const struct hr_catalog *c)
 {
     for (size_t i = 1; i < c->count; i++) {
         if (compare_codes(c, c->by_code[i - 1], c->by_code[i]) == 0) {
-            return lines_refuse(l, "an item code stands twice");
+            return hr_lines_refuse(l, "an item code stands twice");
         }
     }
     for (size_t i = 1; i < c->loinc_count; i++) {
         if (compare_loinc(c, c->by_loinc[i - 1], c->by_loinc[i]) == 0) {
-            return lines_refuse(l, "a LOINC code stands twice");
+            return hr_lines_refuse(l, "a LOINC code stands twice");
         }
     }
     for (size_t i = 0; i < c->relation_count; i++) {
         if (hr_catalog_by_code(c, c->relations[i].from) == NULL ||
             hr_catalog_by_code(c, c->relations[i].to) == NULL) {
-            return lines_refuse(l, "a relation names a code that is no item");
+            return hr_lines_refuse(l, "a relation names a code that is no item");
         }
     }
     return true;
@@ -141,13 +142,14 @@ check_unique(struct lines *l, const struct hr_catalog *c)
 static bool
 read_catalog(struct lines *l, struct hr_catalog *c)
 {
-    if (!lines_next(l) || l->field_count != 1 || !text_is(l->fields[0], "huren catalog 1")) {
-        return lines_refuse(l, "is not a compiled catalog of version 1");
+    if (!hr_lines_next(l) || l->field_count != 1 ||
+        !hr_text_is(l->fields[0], "huren catalog 1")) {
+        return hr_lines_refuse(l, "is not a compiled catalog of version 1");
     }
-    while (lines_next(l)) {
-        bool ok = text_is(l->fields[0], "item")       ? read_item(l, c)
-                  : text_is(l->fields[0], "relation") ? read_relation(l, c)
-                                                      : lines_refuse(l, "unknown line");
+    while (hr_lines_next(l)) {
+        bool ok = hr_text_is(l->fields[0], "item")       ? read_item(l, c)
+                  : hr_text_is(l->fields[0], "relation") ? read_relation(l, c)
+                                                         : hr_lines_refuse(l, "unknown line");
         if (!ok) {
             return false;
         }
@@ -155,8 +157,8 @@ read_catalog(struct lines *l, struct hr_catalog *c)
     if (l->bad != NULL) {
         return false;
     }
-    sort_indexes(c->by_code, c->count, compare_codes, c);
-    sort_indexes(c->by_loinc, c->loinc_count, compare_loinc, c);
+    hr_sort_indexes(c->by_code, c->count, compare_codes, c);
+    hr_sort_indexes(c->by_loinc, c->loinc_count, compare_loinc, c);
     return check_unique(l, c);
 }
 
@@ -169,18 +171,18 @@ hr_catalog_load(const char *text, size_t size, void *memory, size_t memory_bytes
     size_t items;
     size_t relations;
     count_lines(text, size, &items, &relations);
-    struct hr_catalog *c = block_take(&block, 1, sizeof *c);
-    lines_begin(&l, text, size);
+    struct hr_catalog *c = hr_block_take(&block, 1, sizeof *c);
+    hr_lines_begin(&l, text, size);
     if (c != NULL) {
         memset(c, 0, sizeof *c);
-        c->items = block_take(&block, items, sizeof *c->items);
-        c->by_code = block_take(&block, items, sizeof *c->by_code);
-        c->by_loinc = block_take(&block, items, sizeof *c->by_loinc);
-        c->relations = block_take(&block, relations, sizeof *c->relations);
+        c->items = hr_block_take(&block, items, sizeof *c->items);
+        c->by_code = hr_block_take(&block, items, sizeof *c->by_code);
+        c->by_loinc = hr_block_take(&block, items, sizeof *c->by_loinc);
+        c->relations = hr_block_take(&block, relations, sizeof *c->relations);
     }
     if (c == NULL || c->items == NULL || c->by_code == NULL || c->by_loinc == NULL ||
         c->relations == NULL) {
-        lines_refuse(&l, "memory is too small");
+        hr_lines_refuse(&l, "memory is too small");
     } else if (read_catalog(&l, c)) {
         return c;
     }
@@ -229,7 +231,7 @@ hr_catalog_by_code(const struct hr_catalog *catalog, struct hr_text code)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct hr_item *item = &catalog->items[catalog->by_code[middle]];
-        int order = text_compare(item->code, code);
+        int order = hr_text_compare(item->code, code);
         if (order == 0) {
             return item;
         }
@@ -250,7 +252,7 @@ hr_catalog_by_loinc(const struct hr_catalog *catalog, struct hr_text loinc)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const struct hr_item *item = &catalog->items[catalog->by_loinc[middle]];
-        int order = text_compare(item->loinc, loinc);
+        int order = hr_text_compare(item->loinc, loinc);
         if (order == 0) {
             return item;
         }
@@ -264,20 +266,20 @@ hr_catalog_by_loinc(const struct hr_catalog *catalog, struct hr_text loinc)
 }
 
 const struct relation_row *
-catalog_relations(const struct hr_catalog *c, struct hr_text code, size_t *count)
+hr_catalog_relations(const struct hr_catalog *c, struct hr_text code, size_t *count)
 {
     size_t low = 0;
     size_t high = c->relation_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (text_compare(c->relations[middle].from, code) < 0) {
+        if (hr_text_compare(c->relations[middle].from, code) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     size_t end = low;
-    while (end < c->relation_count && text_equal(c->relations[end].from, code)) {
+    while (end < c->relation_count && hr_text_equal(c->relations[end].from, code)) {
         end++;
     }
     *count = end - low;

@@ -14,7 +14,7 @@ enum relation {
     RELATION_NOT_EQUIVALENT, /* never used to match */
     RELATION_COUNT
 };
-extern const char *const relation_names[RELATION_COUNT];
+extern const char *const hr_relation_names[RELATION_COUNT];
 
 struct relation_row {
     struct hr_text from, to;
@@ -32,7 +32,7 @@ struct hr_catalog {
 };
 
 /* The first relation of this code, and how many there are. */
-const struct relation_row *catalog_relations(const struct hr_catalog *c, struct hr_text code,
-                                             size_t *count);
+const struct relation_row *hr_catalog_relations(const struct hr_catalog *c, struct hr_text code,
+                                                size_t *count);
 
 #endif

@@ -15,7 +15,7 @@ static bool
 on_list(const struct facts *f, struct hr_text code)
 {
     size_t count;
-    const struct row *rows = pack_rows(f->pack, code, &count);
+    const struct row *rows = hr_pack_rows(f->pack, code, &count);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].listed.counted) {
             return true;
@@ -30,7 +30,7 @@ static enum hr_value
 on_list_of(const struct facts *f, const struct hr_institution *who)
 {
     size_t count;
-    const struct row *rows = pack_rows(f->pack, f->input->item, &count);
+    const struct row *rows = hr_pack_rows(f->pack, f->input->item, &count);
     for (size_t i = 0; i < count; i++) {
         if (row_holds(&rows[i], who->level)) {
             return HR_TRUE;
@@ -56,7 +56,7 @@ condition_for(const struct facts *f, enum relation relation, struct hr_text to)
 {
     for (size_t i = 0; i < f->pack->condition_count; i++) {
         const struct condition_rule *c = &f->pack->conditions[i];
-        if (c->relation == relation && (c->of.size == 0 || text_equal(c->of, to))) {
+        if (c->relation == relation && (c->of.size == 0 || hr_text_equal(c->of, to))) {
             return c;
         }
     }
@@ -69,7 +69,7 @@ condition_itself(const struct facts *f, struct hr_text code)
 {
     for (size_t i = 0; i < f->pack->condition_count; i++) {
         const struct condition_rule *c = &f->pack->conditions[i];
-        if (c->itself && text_equal(c->of, code)) {
+        if (c->itself && hr_text_equal(c->of, code)) {
             return c;
         }
     }
@@ -87,7 +87,7 @@ listed_by_rows(const struct facts *f, const struct list_rule *list)
         value = c == NULL ? HR_TRUE : need_value(f, c);
     }
     size_t count;
-    const struct relation_row *r = catalog_relations(f->catalog, code, &count);
+    const struct relation_row *r = hr_catalog_relations(f->catalog, code, &count);
     for (size_t i = 0; i < count && value != HR_TRUE; i++) {
         if (!on_list(f, r[i].to)) {
             continue;
@@ -114,7 +114,7 @@ list_for(const struct facts *f)
 }
 
 enum hr_value
-check_item_listed(const struct facts *f)
+hr_check_item_listed(const struct facts *f)
 {
     if (f->input->item.bytes == NULL) {
         return HR_UNKNOWN;
@@ -136,10 +136,10 @@ check_item_listed(const struct facts *f)
 }
 
 enum hr_value
-check_full_force(const struct facts *f)
+hr_check_full_force(const struct facts *f)
 {
     size_t count = 0;
-    const struct row *rows = pack_rows(f->pack, f->input->item, &count);
+    const struct row *rows = hr_pack_rows(f->pack, f->input->item, &count);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].force_set) {
             return HR_FALSE;
@@ -152,7 +152,7 @@ static bool
 row_asks_protocol(const struct facts *f, struct hr_text code)
 {
     size_t count;
-    const struct row *rows = pack_rows(f->pack, code, &count);
+    const struct row *rows = hr_pack_rows(f->pack, code, &count);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].protocol) {
             return true;
@@ -162,7 +162,7 @@ row_asks_protocol(const struct facts *f, struct hr_text code)
 }
 
 enum hr_value
-check_protocol(const struct facts *f)
+hr_check_protocol(const struct facts *f)
 {
     const struct check_rule *rule = &f->pack->checks[HR_PROTOCOL];
     const struct list_rule *list = f->item == NULL ? NULL : list_for(f);
@@ -171,7 +171,7 @@ check_protocol(const struct facts *f)
     }
     bool asked = row_asks_protocol(f, f->item->code);
     size_t count;
-    const struct relation_row *r = catalog_relations(f->catalog, f->item->code, &count);
+    const struct relation_row *r = hr_catalog_relations(f->catalog, f->item->code, &count);
     for (size_t i = 0; i < count && !asked; i++) {
         bool counts = (list->widened >> r[i].relation & 1) != 0 ||
                       condition_for(f, r[i].relation, r[i].to) != NULL;
@@ -181,7 +181,7 @@ check_protocol(const struct facts *f)
 }
 
 enum hr_value
-check_side(const struct facts *f)
+hr_check_side(const struct facts *f)
 {
     enum hr_side code = f->item == NULL ? HR_SIDE_NONE : f->item->side;
     enum hr_side result = f->input->result.side;
@@ -208,7 +208,7 @@ check_side(const struct facts *f)
 }
 
 enum hr_value
-check_site(const struct facts *f)
+hr_check_site(const struct facts *f)
 {
     struct hr_text site = f->input->result.body_site;
     if (f->item == NULL || !f->item->site_open) {
@@ -222,5 +222,5 @@ check_site(const struct facts *f)
     }
     return f->input->order.body_site.bytes == NULL
                ? HR_UNKNOWN
-               : kleene(text_equal(f->input->order.body_site, site));
+               : kleene(hr_text_equal(f->input->order.body_site, site));
 }

@@ -26,7 +26,7 @@ level_is_in(const struct party_test *test, const struct hr_institution *who)
 }
 
 enum hr_value
-check_party(const struct party_test *test, const struct hr_institution *who)
+hr_check_party(const struct party_test *test, const struct hr_institution *who)
 {
     enum hr_value value = level_is_in(test, who);
     if (test->grade != HR_GRADE_UNKNOWN) {
@@ -43,13 +43,13 @@ check_party(const struct party_test *test, const struct hr_institution *who)
 }
 
 enum hr_value
-check_territory(const struct hr_pack *pack, const struct hr_institution *who)
+hr_check_territory(const struct hr_pack *pack, const struct hr_institution *who)
 {
     if (who->territory.bytes == NULL) {
         return HR_UNKNOWN;
     }
     for (size_t i = 0; i < pack->territory_count; i++) {
-        if (text_starts_with(who->territory, pack->territories[i])) {
+        if (hr_text_starts_with(who->territory, pack->territories[i])) {
             return HR_TRUE;
         }
     }
@@ -70,7 +70,7 @@ period_over(const struct hr_institution *who, int32_t day)
 }
 
 enum hr_value
-check_listed(const struct hr_institution *who, struct hr_date on)
+hr_check_listed(const struct hr_institution *who, struct hr_date on)
 {
     if (who->listing_known && who->period_count == 0) {
         return HR_FALSE; /* on no list, whatever the day */
@@ -89,7 +89,7 @@ status_is_listed(const struct hr_period *period)
 }
 
 enum hr_value
-check_standing(const struct hr_institution *who, struct hr_date on)
+hr_check_standing(const struct hr_institution *who, struct hr_date on)
 {
     if (who->listing_known && who->period_count == 0) {
         return HR_NOT_APPLICABLE;
@@ -102,14 +102,14 @@ check_standing(const struct hr_institution *who, struct hr_date on)
 }
 
 enum hr_value
-check_listed_in_good_standing(const struct hr_institution *who, struct hr_date on)
+hr_check_listed_in_good_standing(const struct hr_institution *who, struct hr_date on)
 {
-    enum hr_value listed = check_listed(who, on);
+    enum hr_value listed = hr_check_listed(who, on);
     return listed == HR_TRUE ? status_is_listed(period_over(who, on.day)) : listed;
 }
 
 enum hr_value
-check_not_rectifying(const struct hr_institution *who, struct hr_date on)
+hr_check_not_rectifying(const struct hr_institution *who, struct hr_date on)
 {
     if (!who->listing_known || who->period_count == 0 || !on.known) {
         return HR_UNKNOWN;
@@ -136,7 +136,7 @@ has_kind(const struct hr_institution *who, alliance_set kinds)
 /* One id of an admitted kind on both sides: false if either side is known to
  * have none of these kinds, else unknown if either is unknown. */
 enum hr_value
-check_shared_alliance(const struct facts *f, alliance_set kinds)
+hr_check_shared_alliance(const struct facts *f, alliance_set kinds)
 {
     const struct hr_institution *a = f->parties[ISSUER];
     const struct hr_institution *b = f->parties[RECEIVER];
@@ -151,7 +151,7 @@ check_shared_alliance(const struct facts *f, alliance_set kinds)
         for (size_t j = 0; (kinds >> a->alliances[i].kind & 1) != 0 && j < b->alliance_count;
              j++) {
             if ((kinds >> b->alliances[j].kind & 1) != 0 &&
-                text_equal(a->alliances[i].id, b->alliances[j].id)) {
+                hr_text_equal(a->alliances[i].id, b->alliances[j].id)) {
                 return HR_TRUE;
             }
         }
@@ -160,18 +160,18 @@ check_shared_alliance(const struct facts *f, alliance_set kinds)
 }
 
 enum hr_value
-check_scope(const struct facts *f, const struct scope_rule *scope)
+hr_check_scope(const struct facts *f, const struct scope_rule *scope)
 {
     const struct hr_institution *a = f->parties[ISSUER];
     const struct hr_institution *b = f->parties[RECEIVER];
-    enum hr_value value = kleene_and(check_party(&scope->parties[ISSUER], a),
-                                     check_party(&scope->parties[RECEIVER], b));
+    enum hr_value value = kleene_and(hr_check_party(&scope->parties[ISSUER], a),
+                                     hr_check_party(&scope->parties[RECEIVER], b));
     if (scope->same_level) {
         bool known = a->level != HR_LEVEL_UNKNOWN && b->level != HR_LEVEL_UNKNOWN;
         value = kleene_and(value, known ? kleene(a->level == b->level) : HR_UNKNOWN);
     }
     if (scope->shared != 0) {
-        value = kleene_and(value, check_shared_alliance(f, scope->shared));
+        value = kleene_and(value, hr_check_shared_alliance(f, scope->shared));
     }
     return value;
 }

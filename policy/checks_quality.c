@@ -59,9 +59,9 @@ previous_year_passed(const struct facts *f)
 {
     int32_t year;
     int32_t month;
-    civil_year_month(f->examined.day, &year, &month);
-    const struct hr_round *r = latest_round(f, HR_ORGANISER_UNKNOWN, civil_day(year - 1, 1, 1),
-                                            civil_day(year - 1, 12, 31));
+    hr_civil_year_month(f->examined.day, &year, &month);
+    const struct hr_round *r = latest_round(
+        f, HR_ORGANISER_UNKNOWN, hr_civil_day(year - 1, 1, 1), hr_civil_day(year - 1, 12, 31));
     return kleene(r != NULL && r->passed);
 }
 
@@ -70,8 +70,8 @@ round_since_half(const struct facts *f)
 {
     int32_t year;
     int32_t month;
-    civil_year_month(f->examined.day, &year, &month);
-    int32_t start = month > 6 ? civil_day(year, 1, 1) : civil_day(year - 1, 7, 1);
+    hr_civil_year_month(f->examined.day, &year, &month);
+    int32_t start = month > 6 ? hr_civil_day(year, 1, 1) : hr_civil_day(year - 1, 7, 1);
     return kleene(latest_round(f, HR_ORGANISER_UNKNOWN, start, f->examined.day) != NULL);
 }
 
@@ -83,7 +83,7 @@ institution_passed(const struct facts *f)
     if (!f->input->quality.halves_known || !f->decided.known) {
         return HR_UNKNOWN;
     }
-    civil_year_month(f->decided.day, &year, &month);
+    hr_civil_year_month(f->decided.day, &year, &month);
     int32_t half = year * 2 + (month > 6);
     const struct hr_half *latest = NULL;
     for (size_t i = 0; i < f->input->quality.half_count; i++) {
@@ -107,7 +107,7 @@ quality_for(const struct facts *f)
 }
 
 enum hr_value
-check_quality(const struct facts *f)
+hr_check_quality(const struct facts *f)
 {
     static enum hr_value (*const needs[QUALITY_NEED_COUNT])(const struct facts *) = {
         [QUALITY_LATEST_PASSED] = latest_passed,
@@ -146,7 +146,7 @@ check_quality(const struct facts *f)
 }
 
 enum hr_value
-check_inspection(const struct facts *f)
+hr_check_inspection(const struct facts *f)
 {
     int32_t year;
     int32_t month;
@@ -159,7 +159,7 @@ check_inspection(const struct facts *f)
     if (!f->decided.known) {
         return HR_UNKNOWN;
     }
-    civil_year_month(f->decided.day, &year, &month);
+    hr_civil_year_month(f->decided.day, &year, &month);
     int64_t failed = f->input->quality.inspection_failed_year;
     if (failed == year) {
         return HR_UNKNOWN; /* until the authority decides (AMB-CY09) */

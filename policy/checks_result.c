@@ -5,29 +5,29 @@
 #include "policy/text.h"
 
 void
-facts_begin(struct facts *f, const struct hr_pack *pack, const struct hr_catalog *catalog,
-            const struct hr_policy_input *input)
+hr_facts_begin(struct facts *f, const struct hr_pack *pack, const struct hr_catalog *catalog,
+               const struct hr_policy_input *input)
 {
     f->pack = pack;
     f->catalog = catalog;
     f->input = input;
     f->item = input->item.bytes == NULL ? NULL : hr_catalog_by_code(catalog, input->item);
     f->kind = f->item == NULL ? HR_KIND_NONE : f->item->kind;
-    f->decided = civil_date(input->at);
-    f->examined = civil_date(input->result.examined_at);
+    f->decided = hr_civil_date(input->at);
+    f->examined = hr_civil_date(input->result.examined_at);
     f->parties[ISSUER] = &input->issuer;
     f->parties[RECEIVER] = &input->receiver;
 }
 
 enum hr_value
-check_usable(const struct facts *f)
+hr_check_usable(const struct facts *f)
 {
     enum hr_result_status status = f->input->result.status;
     return status == HR_STATUS_UNKNOWN ? HR_UNKNOWN : kleene(status != HR_CANCELLED_RESULT);
 }
 
 enum hr_value
-check_final(const struct facts *f)
+hr_check_final(const struct facts *f)
 {
     enum hr_result_status status = f->input->result.status;
     return status == HR_STATUS_UNKNOWN
@@ -36,23 +36,23 @@ check_final(const struct facts *f)
 }
 
 enum hr_value
-check_in_force(const struct facts *f)
+hr_check_in_force(const struct facts *f)
 {
     struct hr_date from = f->input->in_force_from;
     return !from.known || !f->decided.known ? HR_UNKNOWN : kleene(f->decided.day >= from.day);
 }
 
 enum hr_value
-check_examined_before(const struct facts *f)
+hr_check_examined_before(const struct facts *f)
 {
     struct hr_time examined = f->input->result.examined_at;
     return !examined.known || !f->input->at.known
                ? HR_UNKNOWN
-               : kleene(civil_compare(examined, f->input->at) <= 0);
+               : kleene(hr_civil_compare(examined, f->input->at) <= 0);
 }
 
 enum hr_value
-check_made_in_force(const struct facts *f)
+hr_check_made_in_force(const struct facts *f)
 {
     struct hr_date from = f->input->in_force_from;
     if (!from.known) {
@@ -62,7 +62,7 @@ check_made_in_force(const struct facts *f)
 }
 
 enum hr_value
-check_window(const struct facts *f)
+hr_check_window(const struct facts *f)
 {
     const struct check_rule *rule = &f->pack->checks[HR_WINDOW];
     int64_t days = rule->days;
@@ -82,7 +82,7 @@ check_window(const struct facts *f)
 }
 
 enum hr_value
-check_marked(const struct facts *f)
+hr_check_marked(const struct facts *f)
 {
     const struct hr_pack *pack = f->pack;
     if (!f->input->result.marks_known) {
@@ -96,7 +96,7 @@ check_marked(const struct facts *f)
             continue;
         }
         for (size_t j = 0; j < pack->mark_count; j++) {
-            marked = kleene_or(marked, kleene(text_equal_unspaced(mark, pack->marks[j])));
+            marked = kleene_or(marked, kleene(hr_text_equal_unspaced(mark, pack->marks[j])));
         }
     }
     return pack->checks[HR_MARKED].needs_note ? kleene_and(marked, f->input->result.mark_note)
@@ -104,7 +104,7 @@ check_marked(const struct facts *f)
 }
 
 enum hr_value
-check_of_kinds(const struct facts *f, enum hr_check check, enum hr_value value)
+hr_check_of_kinds(const struct facts *f, enum hr_check check, enum hr_value value)
 {
     return (f->pack->checks[check].kinds >> f->kind & 1) != 0 ? value : HR_NOT_APPLICABLE;
 }
@@ -120,8 +120,8 @@ check_any_scope(const struct facts *f, const enum hr_value scopes[HR_SCOPES_MAX]
 }
 
 enum hr_value
-check_value(const struct facts *f, enum hr_check check,
-            const enum hr_value scopes[HR_SCOPES_MAX])
+hr_check_value(const struct facts *f, enum hr_check check,
+               const enum hr_value scopes[HR_SCOPES_MAX])
 {
     const struct hr_policy_input *in = f->input;
     if (!f->pack->checks[check].present) {
@@ -129,58 +129,58 @@ check_value(const struct facts *f, enum hr_check check,
     }
     switch (check) {
     case HR_IN_FORCE:
-        return check_in_force(f);
+        return hr_check_in_force(f);
     case HR_ISSUER_TERRITORY:
-        return check_territory(f->pack, &in->issuer);
+        return hr_check_territory(f->pack, &in->issuer);
     case HR_ISSUER_CLASS:
-        return check_party(&f->pack->checks[check].party, &in->issuer);
+        return hr_check_party(&f->pack->checks[check].party, &in->issuer);
     case HR_ISSUER_LISTED:
-        return check_listed(&in->issuer, f->decided);
+        return hr_check_listed(&in->issuer, f->decided);
     case HR_ISSUER_STANDING:
-        return check_standing(&in->issuer, f->decided);
+        return hr_check_standing(&in->issuer, f->decided);
     case HR_RECEIVER_TERRITORY:
-        return check_territory(f->pack, &in->receiver);
+        return hr_check_territory(f->pack, &in->receiver);
     case HR_RECEIVER_CLASS:
-        return check_party(&f->pack->checks[check].party, &in->receiver);
+        return hr_check_party(&f->pack->checks[check].party, &in->receiver);
     case HR_RECEIVER_LISTED:
-        return check_listed_in_good_standing(&in->receiver, f->decided);
+        return hr_check_listed_in_good_standing(&in->receiver, f->decided);
     case HR_ISSUER_NOT_RECTIFYING:
-        return check_not_rectifying(&in->issuer, f->examined);
+        return hr_check_not_rectifying(&in->issuer, f->examined);
     case HR_SCOPE:
         return check_any_scope(f, scopes);
     case HR_ITEM_LISTED:
-        return check_item_listed(f);
+        return hr_check_item_listed(f);
     case HR_USABLE:
-        return check_usable(f);
+        return hr_check_usable(f);
     case HR_FINAL:
-        return check_final(f);
+        return hr_check_final(f);
     case HR_EXAMINED_BEFORE_DECISION:
-        return check_examined_before(f);
+        return hr_check_examined_before(f);
     case HR_MADE_IN_FORCE:
-        return check_made_in_force(f);
+        return hr_check_made_in_force(f);
     case HR_WINDOW:
-        return check_window(f);
+        return hr_check_window(f);
     case HR_QUALITY:
-        return check_quality(f);
+        return hr_check_quality(f);
     case HR_INSPECTION:
-        return check_inspection(f);
+        return hr_check_inspection(f);
     case HR_MARKED:
-        return check_marked(f);
+        return hr_check_marked(f);
     case HR_IMAGES:
-        return check_of_kinds(f, check, in->result.images);
+        return hr_check_of_kinds(f, check, in->result.images);
     case HR_FULL_FORCE:
-        return check_full_force(f);
+        return hr_check_full_force(f);
     case HR_METHOD_AND_INTERVAL:
-        return check_of_kinds(f, check,
-                              kleene_and(in->result.method, in->result.reference_interval));
+        return hr_check_of_kinds(f, check,
+                                 kleene_and(in->result.method, in->result.reference_interval));
     case HR_REVIEWED:
-        return check_of_kinds(f, check, in->result.reviewed);
+        return hr_check_of_kinds(f, check, in->result.reviewed);
     case HR_PROTOCOL:
-        return check_protocol(f);
+        return hr_check_protocol(f);
     case HR_SIDE:
-        return check_side(f);
+        return hr_check_side(f);
     case HR_SITE:
-        return check_site(f);
+        return hr_check_site(f);
     case HR_CHECK_COUNT:
         break;
     }

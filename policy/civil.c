@@ -13,7 +13,7 @@ leap(int32_t year)
 /* Years are counted from March, so that a leap day is a year's last day; an
  * era is 400 years, 146097 days. */
 int32_t
-civil_day(int32_t year, int32_t month, int32_t day)
+hr_civil_day(int32_t year, int32_t month, int32_t day)
 {
     year += 400 - (month <= 2); /* one era ahead: never negative */
     int32_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
@@ -22,7 +22,7 @@ civil_day(int32_t year, int32_t month, int32_t day)
 }
 
 void
-civil_year_month(int32_t day, int32_t *year, int32_t *month)
+hr_civil_year_month(int32_t day, int32_t *year, int32_t *month)
 {
     int64_t shifted = (int64_t)day + 719468;
     int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
@@ -35,7 +35,7 @@ civil_year_month(int32_t day, int32_t *year, int32_t *month)
 }
 
 struct hr_date
-civil_date(struct hr_time time)
+hr_civil_date(struct hr_time time)
 {
     /* 9999-12-31 and 0000-01-01 with a day's room: what hr_time_parse gives. */
     int64_t limit = (int64_t)4000000 * DAY_S;
@@ -48,7 +48,7 @@ civil_date(struct hr_time time)
 }
 
 int
-civil_compare(struct hr_time a, struct hr_time b)
+hr_civil_compare(struct hr_time a, struct hr_time b)
 {
     if (a.second != b.second) {
         return a.second < b.second ? -1 : 1;
@@ -95,7 +95,7 @@ date_at(struct hr_text t, int32_t *out)
         t.bytes[7] != '-' || day > lengths[month - 1] + (month == 2 && leap(year))) {
         return false;
     }
-    *out = civil_day(year, month, day);
+    *out = hr_civil_day(year, month, day);
     return true;
 }
 

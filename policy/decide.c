@@ -26,7 +26,7 @@ cap_of(const struct facts *f, const struct hr_decision *d, enum hr_check check, 
         return rule->marked_cap;
     }
     if (check == HR_ITEM_LISTED && rule->softened_in != 0) {
-        enum hr_value shared = check_shared_alliance(f, rule->softened_in);
+        enum hr_value shared = hr_check_shared_alliance(f, rule->softened_in);
         if (shared == HR_TRUE || (shared == HR_UNKNOWN && at_best)) {
             return rule->softened_cap;
         }
@@ -64,7 +64,7 @@ hr_circumstance_counts(const struct hr_pack *pack, const struct hr_decision *dec
     enum hr_value window = decision->checks[HR_WINDOW];
     for (size_t i = 0; circumstance->code.bytes != NULL && i < pack->exception_count; i++) {
         const struct exception_rule *e = &pack->exceptions[i];
-        if (!text_equal(e->exception.code, circumstance->code)) {
+        if (!hr_text_equal(e->exception.code, circumstance->code)) {
             continue;
         }
         if ((e->kinds != 0 && (e->kinds >> decision->kind & 1) == 0) ||
@@ -73,7 +73,7 @@ hr_circumstance_counts(const struct hr_pack *pack, const struct hr_decision *dec
         }
         bool note_needed =
             e->note == NOTE_ALWAYS || (e->note == NOTE_UNLESS_EXPIRED && window != HR_FALSE);
-        return note_needed && text_is_blank(circumstance->note) ? HR_UNKNOWN : HR_TRUE;
+        return note_needed && hr_text_is_blank(circumstance->note) ? HR_UNKNOWN : HR_TRUE;
     }
     return HR_FALSE;
 }
@@ -84,7 +84,7 @@ is_accepted(const struct facts *f, const struct hr_decision *d, struct hr_text c
 {
     for (size_t i = 0; i < f->input->doctor.circumstance_count; i++) {
         const struct hr_circumstance *c = &f->input->doctor.circumstances[i];
-        if (text_equal(c->code, code) && hr_circumstance_counts(f->pack, d, c) == HR_TRUE) {
+        if (hr_text_equal(c->code, code) && hr_circumstance_counts(f->pack, d, c) == HR_TRUE) {
             return true;
         }
     }
@@ -177,14 +177,14 @@ hr_decide(const struct hr_pack *pack, const struct hr_catalog *catalog,
           const struct hr_policy_input *input, struct hr_decision *out)
 {
     struct facts f;
-    facts_begin(&f, pack, catalog, input);
+    hr_facts_begin(&f, pack, catalog, input);
     memset(out, 0, sizeof *out);
     out->kind = f.kind;
     for (size_t i = 0; i < pack->scope_count; i++) {
-        out->scopes[i] = check_scope(&f, &pack->scopes[i]);
+        out->scopes[i] = hr_check_scope(&f, &pack->scopes[i]);
     }
     for (int i = 0; i < HR_CHECK_COUNT; i++) {
-        out->checks[i] = check_value(&f, (enum hr_check)i, out->scopes);
+        out->checks[i] = hr_check_value(&f, (enum hr_check)i, out->scopes);
     }
     weigh(&f, out);
     /* Safe by default: only a plain, final, uncritical result of a known

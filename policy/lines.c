@@ -5,7 +5,7 @@
 #include "policy/text.h"
 
 void
-lines_begin(struct lines *l, const char *text, size_t size)
+hr_lines_begin(struct lines *l, const char *text, size_t size)
 {
     memset(l, 0, sizeof *l);
     l->text = text;
@@ -16,7 +16,7 @@ lines_begin(struct lines *l, const char *text, size_t size)
 }
 
 bool
-lines_refuse(struct lines *l, const char *reason)
+hr_lines_refuse(struct lines *l, const char *reason)
 {
     if (l->bad == NULL) {
         l->bad = reason;
@@ -25,7 +25,7 @@ lines_refuse(struct lines *l, const char *reason)
 }
 
 bool
-lines_next(struct lines *l)
+hr_lines_next(struct lines *l)
 {
     if (l->bad != NULL || l->at >= l->size) {
         return false;
@@ -35,17 +35,17 @@ lines_next(struct lines *l)
     size_t start = l->at;
     for (;; l->at++) {
         if (l->at >= l->size) {
-            return lines_refuse(l, "last line is not ended");
+            return hr_lines_refuse(l, "last line is not ended");
         }
         char c = l->text[l->at];
         if (c == '\t' || c == '\n') {
             if (l->field_count == LINE_FIELDS_MAX) {
-                return lines_refuse(l, "line has too many fields");
+                return hr_lines_refuse(l, "line has too many fields");
             }
             l->fields[l->field_count++] = (struct hr_text){l->text + start, l->at - start};
             start = l->at + 1;
         } else if ((unsigned char)c < 0x20 || c == 0x7f) {
-            return lines_refuse(l, "control character");
+            return hr_lines_refuse(l, "control character");
         }
         if (c == '\n') {
             l->at++;
@@ -55,9 +55,9 @@ lines_next(struct lines *l)
 }
 
 struct hr_text
-lines_field(const struct lines *l, size_t index)
+hr_lines_field(const struct lines *l, size_t index)
 {
-    if (index >= l->field_count || text_is(l->fields[index], "-")) {
+    if (index >= l->field_count || hr_text_is(l->fields[index], "-")) {
         return (struct hr_text){"", 0};
     }
     return l->fields[index];
@@ -80,7 +80,7 @@ word_next(struct hr_text *rest, struct hr_text *word)
 }
 
 struct hr_text
-setting(struct hr_text settings, const char *key)
+hr_setting(struct hr_text settings, const char *key)
 {
     size_t size = strlen(key);
     struct hr_text word;
@@ -93,7 +93,7 @@ setting(struct hr_text settings, const char *key)
 }
 
 bool
-setting_next(struct hr_text *list, struct hr_text *one)
+hr_setting_next(struct hr_text *list, struct hr_text *one)
 {
     if (list->size == 0) {
         return false;
@@ -108,7 +108,7 @@ setting_next(struct hr_text *list, struct hr_text *one)
 }
 
 bool
-settings_only(struct hr_text settings, const char *keys)
+hr_settings_only(struct hr_text settings, const char *keys)
 {
     struct hr_text word;
     while (word_next(&settings, &word)) {
@@ -121,7 +121,7 @@ settings_only(struct hr_text settings, const char *keys)
         struct hr_text one;
         bool found = false;
         while (!found && word_next(&allowed, &one)) {
-            found = text_equal(one, key);
+            found = hr_text_equal(one, key);
         }
         if (!found) {
             return false;
@@ -131,7 +131,7 @@ settings_only(struct hr_text settings, const char *keys)
 }
 
 int32_t
-decimal(struct hr_text text)
+hr_decimal(struct hr_text text)
 {
     int32_t value = 0;
     if (text.size == 0 || text.size > 9 || (text.bytes[0] == '0' && text.size > 1)) {
@@ -147,10 +147,10 @@ decimal(struct hr_text text)
 }
 
 int
-word_index(struct hr_text text, const char *const *names, size_t count)
+hr_word_index(struct hr_text text, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (names[i] != NULL && text_is(text, names[i])) {
+        if (names[i] != NULL && hr_text_is(text, names[i])) {
             return (int)i;
         }
     }
@@ -175,8 +175,8 @@ sift_down(uint32_t *order, size_t root, size_t count,
 }
 
 void
-sort_indexes(uint32_t *order, size_t count, int (*compare)(const void *, uint32_t, uint32_t),
-             const void *context)
+hr_sort_indexes(uint32_t *order, size_t count, int (*compare)(const void *, uint32_t, uint32_t),
+                const void *context)
 {
     for (size_t i = count / 2; i-- > 0;) {
         sift_down(order, i, count, compare, context);
@@ -190,7 +190,7 @@ sort_indexes(uint32_t *order, size_t count, int (*compare)(const void *, uint32_
 }
 
 void *
-block_take(struct block *b, size_t count, size_t size)
+hr_block_take(struct block *b, size_t count, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
     if (count > HR_PACK_TEXT_BYTES_MAX || size > 4096) {

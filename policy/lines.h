@@ -20,35 +20,35 @@ struct lines {
     struct hr_text fields[LINE_FIELDS_MAX];
 };
 
-void lines_begin(struct lines *l, const char *text, size_t size);
+void hr_lines_begin(struct lines *l, const char *text, size_t size);
 /* Read the next line into fields; false at the end or when l->bad is set. */
-bool lines_next(struct lines *l);
+bool hr_lines_next(struct lines *l);
 /* Refuse the text for this reason; returns false. */
-bool lines_refuse(struct lines *l, const char *reason);
+bool hr_lines_refuse(struct lines *l, const char *reason);
 /* The field, with "-" read as empty. */
-struct hr_text lines_field(const struct lines *l, size_t index);
+struct hr_text hr_lines_field(const struct lines *l, size_t index);
 
-/* The value of a setting; bytes NULL when the key is not there. */
-struct hr_text setting(struct hr_text settings, const char *key);
+/* The value of a hr_setting; bytes NULL when the key is not there. */
+struct hr_text hr_setting(struct hr_text settings, const char *key);
 /* Cut the next of "one,two" off *list; false when none is left. */
-bool setting_next(struct hr_text *list, struct hr_text *one);
+bool hr_setting_next(struct hr_text *list, struct hr_text *one);
 /* Are all keys of the settings among these (blank-parted)? */
-bool settings_only(struct hr_text settings, const char *keys);
+bool hr_settings_only(struct hr_text settings, const char *keys);
 /* Strict decimal of at most 9 digits, no leading zero; -1 else. */
-int32_t decimal(struct hr_text text);
+int32_t hr_decimal(struct hr_text text);
 /* Index of the text among `count` names, -1 when it is none of them. */
-int word_index(struct hr_text text, const char *const *names, size_t count);
+int hr_word_index(struct hr_text text, const char *const *names, size_t count);
 
 /* Sort `order`, a permutation of 0..count-1, so that compare(context, order[i],
  * order[i + 1]) <= 0.  Heap sort: no recursion, no memory. */
-void sort_indexes(uint32_t *order, size_t count,
-                  int (*compare)(const void *, uint32_t, uint32_t), const void *context);
+void hr_sort_indexes(uint32_t *order, size_t count,
+                     int (*compare)(const void *, uint32_t, uint32_t), const void *context);
 
 /* Take `bytes`, aligned, from what is left of a block; NULL when it does not fit. */
 struct block {
     unsigned char *at;
     size_t left;
 };
-void *block_take(struct block *b, size_t count, size_t size);
+void *hr_block_take(struct block *b, size_t count, size_t size);
 
 #endif

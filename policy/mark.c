@@ -15,7 +15,7 @@ hr_mark(const struct hr_pack *pack, const struct hr_catalog *catalog,
 {
     const enum hr_value no_scopes[HR_SCOPES_MAX] = {HR_UNKNOWN};
     struct facts f;
-    facts_begin(&f, pack, catalog, input);
+    hr_facts_begin(&f, pack, catalog, input);
     f.parties[RECEIVER] = &input->issuer; /* the issuer's own level for both */
     memset(out, 0, sizeof *out);
     out->rule = pack->mark_rule;
@@ -24,7 +24,7 @@ hr_mark(const struct hr_pack *pack, const struct hr_catalog *catalog,
         out->checks[i] = HR_NOT_IN_PACK;
     }
     for (size_t i = 0; i < sizeof mark_checks / sizeof mark_checks[0]; i++) {
-        enum hr_value value = check_value(&f, mark_checks[i], no_scopes);
+        enum hr_value value = hr_check_value(&f, mark_checks[i], no_scopes);
         out->checks[mark_checks[i]] = value;
         if (value != HR_NOT_APPLICABLE && value != HR_NOT_IN_PACK) {
             out->mark = kleene_and(out->mark, value);

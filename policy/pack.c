@@ -3,20 +3,20 @@
 #include "policy/text.h"
 
 const struct row *
-pack_rows(const struct hr_pack *p, struct hr_text code, size_t *count)
+hr_pack_rows(const struct hr_pack *p, struct hr_text code, size_t *count)
 {
     size_t low = 0;
     size_t high = p->row_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (text_compare(p->rows[middle].listed.code, code) < 0) {
+        if (hr_text_compare(p->rows[middle].listed.code, code) < 0) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
     size_t end = low;
-    while (end < p->row_count && text_equal(p->rows[end].listed.code, code)) {
+    while (end < p->row_count && hr_text_equal(p->rows[end].listed.code, code)) {
         end++;
     }
     *count = end - low;

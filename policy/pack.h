@@ -158,14 +158,14 @@ struct hr_pack {
 };
 
 /* The first row of this code, and how many there are. */
-const struct row *pack_rows(const struct hr_pack *p, struct hr_text code, size_t *count);
+const struct row *hr_pack_rows(const struct hr_pack *p, struct hr_text code, size_t *count);
 
 /* Names of the vocabulary, indexed by their enums; NULL: not to be written. */
-extern const char *const pack_verdict_names[];   /* HR_MUST + 1 */
-extern const char *const pack_level_names[];     /* HR_LEVEL_NONE + 1 */
-extern const char *const pack_quality_names[];   /* QUALITY_NEED_COUNT */
-extern const char *const pack_fee_names[];       /* FEE_COUNT */
-extern const char *const pack_encounter_names[]; /* HR_EMERGENCY + 1 */
-extern const char *const pack_title_names[];     /* HR_CHIEF + 1 */
+extern const char *const hr_pack_verdict_names[];   /* HR_MUST + 1 */
+extern const char *const hr_pack_level_names[];     /* HR_LEVEL_NONE + 1 */
+extern const char *const hr_pack_quality_names[];   /* QUALITY_NEED_COUNT */
+extern const char *const hr_pack_fee_names[];       /* FEE_COUNT */
+extern const char *const hr_pack_encounter_names[]; /* HR_EMERGENCY + 1 */
+extern const char *const hr_pack_title_names[];     /* HR_CHIEF + 1 */
 
 #endif

@@ -5,15 +5,16 @@
 #include "policy/pack.h"
 #include "policy/text.h"
 
-const char *const pack_verdict_names[] = {"no_rule", "barred", "may", "should", "must"};
-const char *const pack_level_names[] = {NULL, "tertiary", "secondary", "primary", "none"};
-const char *const pack_quality_names[] = {"not_failed_now",   "latest_passed",
-                                          "each_organiser",   "previous_year_passed",
-                                          "round_since_half", "institution_passed"};
-const char *const pack_fee_names[] = {"recognized", "recognized_with_department",
-                                      "repeated_with_reason", "repeated"};
-const char *const pack_encounter_names[] = {NULL, "outpatient", "inpatient", "emergency"};
-const char *const pack_title_names[] = {NULL, "junior", "intermediate", "associate", "chief"};
+const char *const hr_pack_verdict_names[] = {"no_rule", "barred", "may", "should", "must"};
+const char *const hr_pack_level_names[] = {NULL, "tertiary", "secondary", "primary", "none"};
+const char *const hr_pack_quality_names[] = {"not_failed_now",   "latest_passed",
+                                             "each_organiser",   "previous_year_passed",
+                                             "round_since_half", "institution_passed"};
+const char *const hr_pack_fee_names[] = {"recognized", "recognized_with_department",
+                                         "repeated_with_reason", "repeated"};
+const char *const hr_pack_encounter_names[] = {NULL, "outpatient", "inpatient", "emergency"};
+const char *const hr_pack_title_names[] = {NULL, "junior", "intermediate", "associate",
+                                           "chief"};
 static const char *const kind_names[] = {"none", "lab", "imaging", "pathology"};
 static const char *const alliance_names[] = {"other", "city_group", "county_group"};
 static const char *const grade_names[] = {NULL, "A", "B", "C", "none"};
@@ -28,8 +29,8 @@ read_set(struct hr_text list, const char *const *names, size_t count, uint32_t *
 {
     struct hr_text one;
     *set = 0;
-    while (setting_next(&list, &one)) {
-        int index = word_index(one, names, count);
+    while (hr_setting_next(&list, &one)) {
+        int index = hr_word_index(one, names, count);
         if (index < 0) {
             return false;
         }
@@ -51,7 +52,8 @@ read_small_set(struct hr_text list, const char *const *names, size_t count, uint
 static bool
 read_cap(struct hr_text word, enum hr_verdict *cap)
 {
-    int index = text_is(word, "none") ? HR_MUST : word_index(word, pack_verdict_names, 5);
+    int index =
+        hr_text_is(word, "none") ? HR_MUST : hr_word_index(word, hr_pack_verdict_names, 5);
     *cap = index < 0 ? HR_NO_RULE : (enum hr_verdict)index;
     return index >= 0;
 }
@@ -60,16 +62,17 @@ read_cap(struct hr_text word, enum hr_verdict *cap)
 static bool
 read_rule(struct lines *l, size_t first, struct hr_rule *rule)
 {
-    rule->id = lines_field(l, first);
-    rule->citation = lines_field(l, first + 1);
-    rule->zh = lines_field(l, first + 2);
-    rule->en = lines_field(l, first + 3);
+    rule->id = hr_lines_field(l, first);
+    rule->citation = hr_lines_field(l, first + 1);
+    rule->zh = hr_lines_field(l, first + 2);
+    rule->en = hr_lines_field(l, first + 3);
     if (l->field_count != first + 4) {
-        return lines_refuse(l, "line has the wrong number of fields");
+        return hr_lines_refuse(l, "line has the wrong number of fields");
     }
     if (rule->id.size == 0 || rule->citation.size == 0 || rule->zh.size == 0 ||
         rule->en.size == 0) {
-        return lines_refuse(l, "a rule needs an id, a citation and a text in both languages");
+        return hr_lines_refuse(l,
+                               "a rule needs an id, a citation and a text in both languages");
     }
     return true;
 }
@@ -80,13 +83,13 @@ read_levels(struct hr_text list, struct party_test *test)
     static const char suffix[] = "+assessed";
     const size_t suffix_size = sizeof suffix - 1;
     struct hr_text one;
-    while (setting_next(&list, &one)) {
+    while (hr_setting_next(&list, &one)) {
         bool assessed = one.size > suffix_size &&
                         memcmp(one.bytes + one.size - suffix_size, suffix, suffix_size) == 0;
         if (assessed) {
             one.size -= suffix_size;
         }
-        int level = word_index(one, pack_level_names, 5);
+        int level = hr_word_index(one, hr_pack_level_names, 5);
         if (level < 0) {
             return false;
         }
@@ -104,10 +107,10 @@ static bool
 read_party(struct lines *l, struct hr_text levels, struct hr_text grade,
            struct hr_text ownership, struct party_test *test)
 {
-    int g = grade.bytes == NULL ? 0 : word_index(grade, grade_names, 5);
-    int o = ownership.bytes == NULL ? 0 : word_index(ownership, ownership_names, 3);
+    int g = grade.bytes == NULL ? 0 : hr_word_index(grade, grade_names, 5);
+    int o = ownership.bytes == NULL ? 0 : hr_word_index(ownership, ownership_names, 3);
     if (!read_levels(levels, test) || g < 0 || o < 0) {
-        return lines_refuse(l, "level, grade or ownership is not one that is known");
+        return hr_lines_refuse(l, "level, grade or ownership is not one that is known");
     }
     test->grade = (enum hr_grade)g;
     test->ownership = (enum hr_ownership)o;
@@ -119,17 +122,17 @@ read_party(struct lines *l, struct hr_text levels, struct hr_text grade,
 static bool
 load_pack(struct lines *l, struct hr_pack *p)
 {
-    p->id = lines_field(l, 1);
-    p->version = lines_field(l, 2);
-    p->document = lines_field(l, 3);
-    p->title_zh = lines_field(l, 4);
-    p->title_en = lines_field(l, 5);
-    p->parent = lines_field(l, 6);
-    p->gaps_zh = lines_field(l, 7);
-    p->gaps_en = lines_field(l, 8);
-    if (l->field_count != 9 || p->id.size == 0 || decimal(p->version) < 1 ||
+    p->id = hr_lines_field(l, 1);
+    p->version = hr_lines_field(l, 2);
+    p->document = hr_lines_field(l, 3);
+    p->title_zh = hr_lines_field(l, 4);
+    p->title_en = hr_lines_field(l, 5);
+    p->parent = hr_lines_field(l, 6);
+    p->gaps_zh = hr_lines_field(l, 7);
+    p->gaps_en = hr_lines_field(l, 8);
+    if (l->field_count != 9 || p->id.size == 0 || hr_decimal(p->version) < 1 ||
         p->document.size == 0 || p->title_zh.size == 0 || p->title_en.size == 0) {
-        return lines_refuse(l, "a pack needs id, version, document and titles");
+        return hr_lines_refuse(l, "a pack needs id, version, document and titles");
     }
     return true;
 }
@@ -137,14 +140,14 @@ load_pack(struct lines *l, struct hr_pack *p)
 static bool
 load_valid(struct lines *l, struct hr_pack *p)
 {
-    struct hr_text from = lines_field(l, 1);
-    struct hr_text to = lines_field(l, 2);
+    struct hr_text from = hr_lines_field(l, 1);
+    struct hr_text to = hr_lines_field(l, 2);
     p->valid_from = hr_date_parse(from);
     p->valid_to = hr_date_parse(to);
     if (l->field_count != 3 || p->valid_from.known != (from.size > 0) ||
         p->valid_to.known != (to.size > 0) ||
         (p->valid_from.known && p->valid_to.known && p->valid_to.day < p->valid_from.day)) {
-        return lines_refuse(l, "validity is not two dates in their order");
+        return hr_lines_refuse(l, "validity is not two dates in their order");
     }
     return true;
 }
@@ -152,27 +155,27 @@ load_valid(struct lines *l, struct hr_pack *p)
 static bool
 load_territory(struct lines *l, struct hr_pack *p)
 {
-    p->territories[p->territory_count++] = lines_field(l, 1);
-    return lines_field(l, 1).size > 0 || lines_refuse(l, "territory is empty");
+    p->territories[p->territory_count++] = hr_lines_field(l, 1);
+    return hr_lines_field(l, 1).size > 0 || hr_lines_refuse(l, "territory is empty");
 }
 
 static bool
 load_mark_text(struct lines *l, struct hr_pack *p)
 {
-    p->marks[p->mark_count++] = lines_field(l, 1);
-    return lines_field(l, 1).size > 0 || lines_refuse(l, "mark is empty");
+    p->marks[p->mark_count++] = hr_lines_field(l, 1);
+    return hr_lines_field(l, 1).size > 0 || hr_lines_refuse(l, "mark is empty");
 }
 
 /* print TEXT ROW_SIGN PLACE ALTERNATIVE_FOOTNOTE + rule */
 static bool
 load_print(struct lines *l, struct hr_pack *p)
 {
-    p->print = lines_field(l, 1);
-    p->row_sign = lines_field(l, 2);
-    p->place = lines_field(l, 3);
-    p->alternative_footnote = lines_field(l, 4);
+    p->print = hr_lines_field(l, 1);
+    p->row_sign = hr_lines_field(l, 2);
+    p->place = hr_lines_field(l, 3);
+    p->alternative_footnote = hr_lines_field(l, 4);
     if (p->print.size == 0 || p->place.size == 0) {
-        return lines_refuse(l, "a printed mark needs a text and a place");
+        return hr_lines_refuse(l, "a printed mark needs a text and a place");
     }
     return read_rule(l, 5, &p->mark_rule);
 }
@@ -181,13 +184,13 @@ load_print(struct lines *l, struct hr_pack *p)
 static bool
 load_sign_off(struct lines *l, struct hr_pack *p)
 {
-    int title = word_index(lines_field(l, 1), pack_title_names, 5);
-    if (title < 0 || !read_cap(lines_field(l, 2), &p->sign_off_from)) {
-        return lines_refuse(l, "title or verdict is not one that is known");
+    int title = hr_word_index(hr_lines_field(l, 1), hr_pack_title_names, 5);
+    if (title < 0 || !read_cap(hr_lines_field(l, 2), &p->sign_off_from)) {
+        return hr_lines_refuse(l, "title or verdict is not one that is known");
     }
     p->sign_off_set = true;
     p->sign_off_title = (enum hr_title)title;
-    p->sign_off_without = lines_field(l, 3);
+    p->sign_off_without = hr_lines_field(l, 3);
     return read_rule(l, 4, &p->sign_off_rule);
 }
 
@@ -196,18 +199,18 @@ static bool
 load_fees(struct lines *l, struct hr_pack *p)
 {
     p->fees_set = true;
-    return (l->field_count == 2 && read_cap(lines_field(l, 1), &p->fees_from)) ||
-           lines_refuse(l, "verdict is not one that is known");
+    return (l->field_count == 2 && read_cap(hr_lines_field(l, 1), &p->fees_from)) ||
+           hr_lines_refuse(l, "verdict is not one that is known");
 }
 
 static bool
 load_fee(struct lines *l, struct hr_pack *p)
 {
-    int when = word_index(lines_field(l, 1), pack_fee_names, FEE_COUNT);
-    if (when < 0 || lines_field(l, 2).size == 0) {
-        return lines_refuse(l, "fee is not for a case that is known");
+    int when = hr_word_index(hr_lines_field(l, 1), hr_pack_fee_names, FEE_COUNT);
+    if (when < 0 || hr_lines_field(l, 2).size == 0) {
+        return hr_lines_refuse(l, "fee is not for a case that is known");
     }
-    p->fees[when].name = lines_field(l, 2);
+    p->fees[when].name = hr_lines_field(l, 2);
     return read_rule(l, 3, &p->fees[when].rule);
 }
 
@@ -248,13 +251,13 @@ check_settings(enum hr_check check)
 static bool
 load_window(struct lines *l, struct hr_text s, struct check_rule *rule)
 {
-    struct hr_text days = setting(s, "days");
-    struct hr_text limit = setting(s, "limit");
-    rule->limit_from_annex = text_is(limit, "annex");
-    rule->days = days.bytes == NULL ? 0 : decimal(days);
+    struct hr_text days = hr_setting(s, "days");
+    struct hr_text limit = hr_setting(s, "limit");
+    rule->limit_from_annex = hr_text_is(limit, "annex");
+    rule->days = days.bytes == NULL ? 0 : hr_decimal(days);
     if (rule->days < 0 || (limit.bytes != NULL && !rule->limit_from_annex) ||
         (days.bytes != NULL) == rule->limit_from_annex) {
-        return lines_refuse(l, "a window is days=N or limit=annex");
+        return hr_lines_refuse(l, "a window is days=N or limit=annex");
     }
     return true;
 }
@@ -262,51 +265,51 @@ load_window(struct lines *l, struct hr_text s, struct check_rule *rule)
 static bool
 load_check_settings(struct lines *l, enum hr_check check, struct check_rule *rule)
 {
-    struct hr_text s = lines_field(l, 4);
-    if (!settings_only(s, check_settings(check))) {
-        return lines_refuse(l, "check has a setting that it does not take");
+    struct hr_text s = hr_lines_field(l, 4);
+    if (!hr_settings_only(s, check_settings(check))) {
+        return hr_lines_refuse(l, "check has a setting that it does not take");
     }
-    struct hr_text marked = setting(s, "marked_cap");
-    struct hr_text note = setting(s, "note");
-    struct hr_text softened = setting(s, "softened_in");
+    struct hr_text marked = hr_setting(s, "marked_cap");
+    struct hr_text note = hr_setting(s, "note");
+    struct hr_text softened = hr_setting(s, "softened_in");
     rule->marked_cap_set = marked.bytes != NULL;
-    rule->needs_note = text_is(note, "required");
+    rule->needs_note = hr_text_is(note, "required");
     if ((marked.bytes != NULL && !read_cap(marked, &rule->marked_cap)) ||
         (note.bytes != NULL && !rule->needs_note) ||
-        !read_small_set(setting(s, "kinds"), kind_names, 4, &rule->kinds) ||
+        !read_small_set(hr_setting(s, "kinds"), kind_names, 4, &rule->kinds) ||
         !read_small_set(softened, alliance_names, 3, &rule->softened_in) ||
         (softened.bytes != NULL &&
-         !read_cap(setting(s, "softened_cap"), &rule->softened_cap))) {
-        return lines_refuse(l, "setting of a check is not one that is known");
+         !read_cap(hr_setting(s, "softened_cap"), &rule->softened_cap))) {
+        return hr_lines_refuse(l, "setting of a check is not one that is known");
     }
     if (check == HR_WINDOW && !load_window(l, s, rule)) {
         return false;
     }
-    if (text_is((struct hr_text){check_settings(check), strlen(check_settings(check))},
-                "kinds") &&
+    if (hr_text_is((struct hr_text){check_settings(check), strlen(check_settings(check))},
+                   "kinds") &&
         rule->kinds == 0) {
-        return lines_refuse(l, "check needs the kinds of items that it concerns");
+        return hr_lines_refuse(l, "check needs the kinds of items that it concerns");
     }
-    return read_party(l, setting(s, "levels"), setting(s, "grade"), setting(s, "ownership"),
-                      &rule->party);
+    return read_party(l, hr_setting(s, "levels"), hr_setting(s, "grade"),
+                      hr_setting(s, "ownership"), &rule->party);
 }
 
 /* check NAME CAP_FALSE CAP_UNKNOWN SETTINGS + rule */
 static bool
 load_check(struct lines *l, struct hr_pack *p)
 {
-    int check = word_index(lines_field(l, 1), check_names, HR_CHECK_COUNT);
+    int check = hr_word_index(hr_lines_field(l, 1), check_names, HR_CHECK_COUNT);
     if (check < 0) {
-        return lines_refuse(l, "check is not one that is known");
+        return hr_lines_refuse(l, "check is not one that is known");
     }
     struct check_rule *rule = &p->checks[check];
     if (rule->present) {
-        return lines_refuse(l, "check stands twice");
+        return hr_lines_refuse(l, "check stands twice");
     }
     rule->present = true;
-    if (!read_cap(lines_field(l, 2), &rule->cap_false) ||
-        !read_cap(lines_field(l, 3), &rule->cap_unknown)) {
-        return lines_refuse(l, "cap is not a verdict");
+    if (!read_cap(hr_lines_field(l, 2), &rule->cap_false) ||
+        !read_cap(hr_lines_field(l, 3), &rule->cap_unknown)) {
+        return hr_lines_refuse(l, "cap is not a verdict");
     }
     return load_check_settings(l, (enum hr_check)check, rule) && read_rule(l, 5, &rule->rule);
 }
@@ -316,24 +319,25 @@ static bool
 load_scope(struct lines *l, struct hr_pack *p)
 {
     struct scope_rule *scope = &p->scopes[p->scope_count++];
-    struct hr_text s = lines_field(l, 2);
-    struct hr_text same = setting(s, "same_level");
+    struct hr_text s = hr_lines_field(l, 2);
+    struct hr_text same = hr_setting(s, "same_level");
     struct hr_text none = {NULL, 0};
-    struct hr_text ownership = setting(s, "ownership");
+    struct hr_text ownership = hr_setting(s, "ownership");
     if (p->scope_count > HR_SCOPES_MAX) {
-        return lines_refuse(l, "too many scopes");
+        return hr_lines_refuse(l, "too many scopes");
     }
-    if (!settings_only(s, "issuer receiver ownership same_level shared")) {
-        return lines_refuse(l, "scope has a setting that it does not take");
+    if (!hr_settings_only(s, "issuer receiver ownership same_level shared")) {
+        return hr_lines_refuse(l, "scope has a setting that it does not take");
     }
-    scope->same_level = text_is(same, "yes");
-    if (!read_cap(lines_field(l, 1), &scope->force) ||
+    scope->same_level = hr_text_is(same, "yes");
+    if (!read_cap(hr_lines_field(l, 1), &scope->force) ||
         (same.bytes != NULL && !scope->same_level) ||
-        !read_small_set(setting(s, "shared"), alliance_names, 3, &scope->shared)) {
-        return lines_refuse(l, "setting of a scope is not one that is known");
+        !read_small_set(hr_setting(s, "shared"), alliance_names, 3, &scope->shared)) {
+        return hr_lines_refuse(l, "setting of a scope is not one that is known");
     }
-    return read_party(l, setting(s, "issuer"), none, ownership, &scope->parties[ISSUER]) &&
-           read_party(l, setting(s, "receiver"), none, ownership, &scope->parties[RECEIVER]) &&
+    return read_party(l, hr_setting(s, "issuer"), none, ownership, &scope->parties[ISSUER]) &&
+           read_party(l, hr_setting(s, "receiver"), none, ownership,
+                      &scope->parties[RECEIVER]) &&
            read_rule(l, 3, &scope->rule);
 }
 
@@ -344,15 +348,16 @@ static bool
 load_list(struct lines *l, struct hr_pack *p)
 {
     struct list_rule *list = &p->lists[p->list_count++];
-    int source = word_index(lines_field(l, 2), source_names, 3);
-    if (source < 0 || !read_small_set(lines_field(l, 1), kind_names, 4, &list->kinds) ||
-        !read_small_set(lines_field(l, 3), relation_names, RELATION_COUNT, &list->widened) ||
+    int source = hr_word_index(hr_lines_field(l, 2), source_names, 3);
+    if (source < 0 || !read_small_set(hr_lines_field(l, 1), kind_names, 4, &list->kinds) ||
+        !read_small_set(hr_lines_field(l, 3), hr_relation_names, RELATION_COUNT,
+                        &list->widened) ||
         list->kinds == 0) {
-        return lines_refuse(l, "kind, source or relation is not one that is known");
+        return hr_lines_refuse(l, "kind, source or relation is not one that is known");
     }
     for (size_t i = 0; i + 1 < p->list_count; i++) {
         if ((p->lists[i].kinds & list->kinds) != 0) {
-            return lines_refuse(l, "two lists hold for one kind");
+            return hr_lines_refuse(l, "two lists hold for one kind");
         }
     }
     list->source = (enum list_source)source;
@@ -364,21 +369,21 @@ static bool
 load_condition(struct lines *l, struct hr_pack *p)
 {
     struct condition_rule *c = &p->conditions[p->condition_count++];
-    int relation = word_index(lines_field(l, 1), relation_names, RELATION_COUNT);
-    int need = word_index(lines_field(l, 4), need_names, 2);
-    struct hr_text itself = lines_field(l, 3);
-    struct hr_text at_least = lines_field(l, 5);
-    c->of = lines_field(l, 2);
-    c->itself = text_is(itself, "yes");
+    int relation = hr_word_index(hr_lines_field(l, 1), hr_relation_names, RELATION_COUNT);
+    int need = hr_word_index(hr_lines_field(l, 4), need_names, 2);
+    struct hr_text itself = hr_lines_field(l, 3);
+    struct hr_text at_least = hr_lines_field(l, 5);
+    c->of = hr_lines_field(l, 2);
+    c->itself = hr_text_is(itself, "yes");
     if (relation < 0 || need < 0 || (itself.size > 0 && !c->itself) ||
         (c->itself && c->of.size == 0) || (need == NEED_DETECTOR_ROWS) != (at_least.size > 0)) {
-        return lines_refuse(l, "condition of the list is not one that is known");
+        return hr_lines_refuse(l, "condition of the list is not one that is known");
     }
     c->relation = (enum relation)relation;
     c->need = (enum list_need)need;
-    c->at_least = at_least.size > 0 ? decimal(at_least) : 0;
+    c->at_least = at_least.size > 0 ? hr_decimal(at_least) : 0;
     if (c->at_least < 0) {
-        return lines_refuse(l, "number is not a plain decimal");
+        return hr_lines_refuse(l, "number is not a plain decimal");
     }
     return read_rule(l, 6, &c->rule);
 }
@@ -388,31 +393,31 @@ static bool
 load_row(struct lines *l, struct hr_pack *p)
 {
     struct row *row = &p->rows[p->row_count++];
-    struct hr_text force = lines_field(l, 3);
-    struct hr_text counted = lines_field(l, 5);
-    struct hr_text protocol = lines_field(l, 4);
-    row->listed.code = lines_field(l, 1);
-    row->listed.name = lines_field(l, 6);
-    row->listed.citation = lines_field(l, 7);
-    row->listed.counted = text_is(counted, "yes");
-    row->protocol = text_is(protocol, "yes");
+    struct hr_text force = hr_lines_field(l, 3);
+    struct hr_text counted = hr_lines_field(l, 5);
+    struct hr_text protocol = hr_lines_field(l, 4);
+    row->listed.code = hr_lines_field(l, 1);
+    row->listed.name = hr_lines_field(l, 6);
+    row->listed.citation = hr_lines_field(l, 7);
+    row->listed.counted = hr_text_is(counted, "yes");
+    row->protocol = hr_text_is(protocol, "yes");
     row->force_set = force.size > 0;
     if (l->field_count != 8 || row->listed.code.size == 0 || row->listed.citation.size == 0 ||
-        !read_small_set(lines_field(l, 2), pack_level_names, 5, &row->levels) ||
+        !read_small_set(hr_lines_field(l, 2), hr_pack_level_names, 5, &row->levels) ||
         (row->force_set && !read_cap(force, &row->force)) ||
-        (!row->listed.counted && !text_is(counted, "no")) ||
+        (!row->listed.counted && !hr_text_is(counted, "no")) ||
         (protocol.size > 0 && !row->protocol)) {
-        return lines_refuse(l, "row of the item list is not as it should be");
+        return hr_lines_refuse(l, "row of the item list is not as it should be");
     }
-    if (p->row_count > 1 && text_compare(row[-1].listed.code, row->listed.code) > 0) {
-        return lines_refuse(l, "rows must be sorted by code");
+    if (p->row_count > 1 && hr_text_compare(row[-1].listed.code, row->listed.code) > 0) {
+        return hr_lines_refuse(l, "rows must be sorted by code");
     }
     for (struct row *r = row; row->listed.counted && r-- > p->rows;) {
-        if (!text_equal(r->listed.code, row->listed.code)) {
+        if (!hr_text_equal(r->listed.code, row->listed.code)) {
             break;
         }
         if (r->listed.counted && (r->levels == row->levels || (r->levels & row->levels) != 0)) {
-            return lines_refuse(l, "an item stands twice in one list");
+            return hr_lines_refuse(l, "an item stands twice in one list");
         }
     }
     return true;
@@ -423,14 +428,15 @@ static bool
 load_quality(struct lines *l, struct hr_pack *p)
 {
     struct quality_rule *quality = &p->qualities[p->quality_count++];
-    if (!read_small_set(lines_field(l, 1), kind_names, 4, &quality->kinds) ||
-        !read_set(lines_field(l, 2), pack_quality_names, QUALITY_NEED_COUNT, &quality->needs) ||
+    if (!read_small_set(hr_lines_field(l, 1), kind_names, 4, &quality->kinds) ||
+        !read_set(hr_lines_field(l, 2), hr_pack_quality_names, QUALITY_NEED_COUNT,
+                  &quality->needs) ||
         quality->kinds == 0 || quality->needs == 0) {
-        return lines_refuse(l, "kind or quality condition is not one that is known");
+        return hr_lines_refuse(l, "kind or quality condition is not one that is known");
     }
     for (size_t i = 0; i + 1 < p->quality_count; i++) {
         if ((p->qualities[i].kinds & quality->kinds) != 0) {
-            return lines_refuse(l, "two quality rules hold for one kind");
+            return hr_lines_refuse(l, "two quality rules hold for one kind");
         }
     }
     return read_rule(l, 3, &quality->rule);
@@ -443,17 +449,17 @@ static bool
 load_exception(struct lines *l, struct hr_pack *p)
 {
     struct exception_rule *e = &p->exceptions[p->exception_count++];
-    int note = word_index(lines_field(l, 3), note_names, 3);
-    struct hr_text window = lines_field(l, 4);
-    e->exception.code = lines_field(l, 1);
-    e->not_in_window = text_is(window, "not_in_window");
+    int note = hr_word_index(hr_lines_field(l, 3), note_names, 3);
+    struct hr_text window = hr_lines_field(l, 4);
+    e->exception.code = hr_lines_field(l, 1);
+    e->not_in_window = hr_text_is(window, "not_in_window");
     if (note < 0 || e->exception.code.size == 0 || (window.size > 0 && !e->not_in_window) ||
-        !read_small_set(lines_field(l, 2), kind_names, 4, &e->kinds)) {
-        return lines_refuse(l, "circumstance is not as it should be");
+        !read_small_set(hr_lines_field(l, 2), kind_names, 4, &e->kinds)) {
+        return hr_lines_refuse(l, "circumstance is not as it should be");
     }
     for (struct exception_rule *other = p->exceptions; other < e; other++) {
-        if (text_equal(other->exception.code, e->exception.code)) {
-            return lines_refuse(l, "a circumstance stands twice");
+        if (hr_text_equal(other->exception.code, e->exception.code)) {
+            return hr_lines_refuse(l, "a circumstance stands twice");
         }
     }
     e->note = (enum note_need)note;
@@ -464,7 +470,7 @@ static int
 form_index(struct hr_text name)
 {
     for (int form = HR_DIRECT; form <= HR_DIRECT_OR_REREAD_REISSUE; form++) {
-        if (text_is(name, hr_form_name((enum hr_form)form))) {
+        if (hr_text_is(name, hr_form_name((enum hr_form)form))) {
             return form;
         }
     }
@@ -476,9 +482,9 @@ static bool
 load_form(struct lines *l, struct hr_pack *p)
 {
     struct form_rule *form = &p->forms[p->form_count++];
-    int index = form_index(lines_field(l, 2));
-    if (index < 0 || !read_small_set(lines_field(l, 1), kind_names, 4, &form->kinds)) {
-        return lines_refuse(l, "kind or form is not one that is known");
+    int index = form_index(hr_lines_field(l, 2));
+    if (index < 0 || !read_small_set(hr_lines_field(l, 1), kind_names, 4, &form->kinds)) {
+        return hr_lines_refuse(l, "kind or form is not one that is known");
     }
     form->form = (enum hr_form)index;
     return read_rule(l, 3, &form->rule);
@@ -489,34 +495,34 @@ static bool
 load_duty(struct lines *l, struct hr_pack *p)
 {
     struct duty_rule *duty = &p->duties[p->duty_count++];
-    struct hr_text s = lines_field(l, 3);
-    struct hr_text verdict = setting(s, "verdict");
-    struct hr_text form = setting(s, "form");
-    struct hr_text encounter = setting(s, "encounter");
+    struct hr_text s = hr_lines_field(l, 3);
+    struct hr_text verdict = hr_setting(s, "verdict");
+    struct hr_text form = hr_setting(s, "form");
+    struct hr_text encounter = hr_setting(s, "encounter");
     int form_number = form.bytes == NULL ? 0 : form_index(form);
     int encounter_number =
-        encounter.bytes == NULL ? 0 : word_index(encounter, pack_encounter_names, 4);
+        encounter.bytes == NULL ? 0 : hr_word_index(encounter, hr_pack_encounter_names, 4);
     size_t alike = 0;
-    duty->repeated = text_is(lines_field(l, 1), "repeated");
-    duty->duty.name = lines_field(l, 2);
+    duty->repeated = hr_text_is(hr_lines_field(l, 1), "repeated");
+    duty->duty.name = hr_lines_field(l, 2);
     duty->verdict = HR_BARRED;
-    if ((!duty->repeated && !text_is(lines_field(l, 1), "recognized")) ||
+    if ((!duty->repeated && !hr_text_is(hr_lines_field(l, 1), "recognized")) ||
         duty->duty.name.size == 0 || form_number < 0 || encounter_number < 0 ||
-        !settings_only(s, "verdict form encounter with without") ||
+        !hr_settings_only(s, "verdict form encounter with without") ||
         (verdict.bytes != NULL && !read_cap(verdict, &duty->verdict))) {
-        return lines_refuse(l, "duty is not as it should be");
+        return hr_lines_refuse(l, "duty is not as it should be");
     }
     for (size_t i = 0; i < p->duty_count; i++) {
         alike += p->duties[i].repeated == duty->repeated;
     }
     if (alike > HR_DUTIES_MAX) {
-        return lines_refuse(l, "too many duties");
+        return hr_lines_refuse(l, "too many duties");
     }
     duty->form_set = form.bytes != NULL;
     duty->form = (enum hr_form)form_number;
     duty->encounter = (enum hr_encounter)encounter_number;
-    duty->with = setting(s, "with");
-    duty->without = setting(s, "without");
+    duty->with = hr_setting(s, "with");
+    duty->without = hr_setting(s, "without");
     return read_rule(l, 4, &duty->duty.rule);
 }
 
@@ -525,9 +531,10 @@ static bool
 load_footnote(struct lines *l, struct hr_pack *p)
 {
     struct footnote *f = &p->footnotes[p->footnote_count++];
-    f->text = lines_field(l, 2);
-    return (f->text.size > 0 && read_small_set(lines_field(l, 1), kind_names, 4, &f->kinds)) ||
-           lines_refuse(l, "footnote is not as it should be");
+    f->text = hr_lines_field(l, 2);
+    return (f->text.size > 0 &&
+            read_small_set(hr_lines_field(l, 1), kind_names, 4, &f->kinds)) ||
+           hr_lines_refuse(l, "footnote is not as it should be");
 }
 
 /* ---- the whole ------------------------------------------------------------- */
@@ -582,7 +589,7 @@ static int
 line_kind(const struct lines *l)
 {
     for (int i = 0; i < LINE_COUNT; i++) {
-        if (text_is(l->fields[0], line_kinds[i].name)) {
+        if (hr_text_is(l->fields[0], line_kinds[i].name)) {
             return i;
         }
     }
@@ -594,8 +601,8 @@ count_lines(const char *text, size_t size, size_t counts[LINE_COUNT])
 {
     struct lines l;
     memset(counts, 0, LINE_COUNT * sizeof counts[0]);
-    lines_begin(&l, text, size);
-    while (lines_next(&l)) {
+    hr_lines_begin(&l, text, size);
+    while (hr_lines_next(&l)) {
         int kind = line_kind(&l);
         if (kind >= 0) {
             counts[kind]++;
@@ -606,7 +613,7 @@ count_lines(const char *text, size_t size, size_t counts[LINE_COUNT])
 static void *
 take_zeroed(struct block *b, size_t count, size_t size)
 {
-    void *taken = block_take(b, count, size);
+    void *taken = hr_block_take(b, count, size);
     if (taken != NULL) {
         memset(taken, 0, count * size);
     }
@@ -655,16 +662,16 @@ static bool
 read_pack(struct lines *l, struct hr_pack *p)
 {
     bool seen[LINE_COUNT] = {false};
-    if (!lines_next(l) || l->field_count != 1 || !text_is(l->fields[0], "huren pack 1")) {
-        return lines_refuse(l, "is not a compiled pack of version 1");
+    if (!hr_lines_next(l) || l->field_count != 1 || !hr_text_is(l->fields[0], "huren pack 1")) {
+        return hr_lines_refuse(l, "is not a compiled pack of version 1");
     }
-    while (lines_next(l)) {
+    while (hr_lines_next(l)) {
         int kind = line_kind(l);
         if (kind < 0) {
-            return lines_refuse(l, "unknown line");
+            return hr_lines_refuse(l, "unknown line");
         }
         if (seen[kind] && line_kinds[kind].once) {
-            return lines_refuse(l, "line stands twice");
+            return hr_lines_refuse(l, "line stands twice");
         }
         seen[kind] = true;
         if (!line_kinds[kind].load(l, p)) {
@@ -675,11 +682,11 @@ read_pack(struct lines *l, struct hr_pack *p)
         return false;
     }
     if (!seen[LINE_PACK] || p->territory_count == 0 || p->scope_count == 0) {
-        return lines_refuse(l, "a pack needs a name, a territory and a scope");
+        return hr_lines_refuse(l, "a pack needs a name, a territory and a scope");
     }
     for (int i = 0; p->fees_set && i < FEE_COUNT; i++) {
         if (p->fees[i].name.size == 0) {
-            return lines_refuse(l, "fees must cover all four cases");
+            return hr_lines_refuse(l, "fees must cover all four cases");
         }
     }
     return true;
@@ -693,13 +700,13 @@ hr_pack_load(const char *text, size_t size, void *memory, size_t memory_bytes,
     struct lines l;
     size_t counts[LINE_COUNT];
     count_lines(text, size, counts);
-    struct hr_pack *p = block_take(&block, 1, sizeof *p);
-    lines_begin(&l, text, size);
+    struct hr_pack *p = hr_block_take(&block, 1, sizeof *p);
+    hr_lines_begin(&l, text, size);
     if (p != NULL) {
         memset(p, 0, sizeof *p);
     }
     if (p == NULL || !take_arrays(&block, p, counts)) {
-        lines_refuse(&l, "memory is too small");
+        hr_lines_refuse(&l, "memory is too small");
     } else if (read_pack(&l, p)) {
         return p;
     }

@@ -10,7 +10,7 @@ narrower(const struct hr_pack *a, const struct hr_pack *b)
         bool inside = false;
         for (size_t j = 0; j < b->territory_count; j++) {
             inside = inside || (a->territories[i].size > b->territories[j].size &&
-                                text_starts_with(a->territories[i], b->territories[j]));
+                                hr_text_starts_with(a->territories[i], b->territories[j]));
         }
         if (!inside) {
             return false;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 int
-text_compare(struct hr_text a, struct hr_text b)
+hr_text_compare(struct hr_text a, struct hr_text b)
 {
     size_t size = a.size < b.size ? a.size : b.size;
     int order = size == 0 ? 0 : memcmp(a.bytes, b.bytes, size);
@@ -14,19 +14,19 @@ text_compare(struct hr_text a, struct hr_text b)
 }
 
 bool
-text_equal(struct hr_text a, struct hr_text b)
+hr_text_equal(struct hr_text a, struct hr_text b)
 {
     return a.size == b.size && (a.size == 0 || memcmp(a.bytes, b.bytes, a.size) == 0);
 }
 
 bool
-text_is(struct hr_text a, const char *b)
+hr_text_is(struct hr_text a, const char *b)
 {
-    return text_equal(a, (struct hr_text){b, strlen(b)});
+    return hr_text_equal(a, (struct hr_text){b, strlen(b)});
 }
 
 bool
-text_starts_with(struct hr_text a, struct hr_text prefix)
+hr_text_starts_with(struct hr_text a, struct hr_text prefix)
 {
     return a.size >= prefix.size &&
            (prefix.size == 0 || memcmp(a.bytes, prefix.bytes, prefix.size) == 0);
@@ -67,13 +67,13 @@ skip_space(struct hr_text t, size_t at)
 }
 
 bool
-text_is_blank(struct hr_text a)
+hr_text_is_blank(struct hr_text a)
 {
     return skip_space(a, 0) == a.size;
 }
 
 bool
-text_equal_unspaced(struct hr_text a, struct hr_text b)
+hr_text_equal_unspaced(struct hr_text a, struct hr_text b)
 {
     size_t i = skip_space(a, 0);
     size_t j = skip_space(b, 0);

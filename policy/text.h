@@ -5,14 +5,14 @@
 #include "policy/policy.h"
 
 /* Order by bytes; an unknown text is like an empty one. */
-int text_compare(struct hr_text a, struct hr_text b);
-bool text_equal(struct hr_text a, struct hr_text b);
+int hr_text_compare(struct hr_text a, struct hr_text b);
+bool hr_text_equal(struct hr_text a, struct hr_text b);
 /* Is `a` the C string `b`? */
-bool text_is(struct hr_text a, const char *b);
-bool text_starts_with(struct hr_text a, struct hr_text prefix);
+bool hr_text_is(struct hr_text a, const char *b);
+bool hr_text_starts_with(struct hr_text a, struct hr_text prefix);
 /* Has it no character but Unicode white space? */
-bool text_is_blank(struct hr_text a);
+bool hr_text_is_blank(struct hr_text a);
 /* Equal once all Unicode white space is removed from both (AMB-G22)? */
-bool text_equal_unspaced(struct hr_text a, struct hr_text b);
+bool hr_text_equal_unspaced(struct hr_text a, struct hr_text b);
 
 #endif

@@ -1,0 +1,299 @@
+/* huren policy list, check, build: the packs themselves. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "node/cli.h"
+#include "node/cmd_policy.h"
+#include "node/keyfile_io.h"
+#include "node/pack_file.h"
+#include "node/policy_io.h"
+
+enum { ERROR_CHARS = 1024, FOLDERS_MAX = 64, HEX_CHARS = 2 * HASH_BYTES + 1 };
+
+const char cmd_policy_list_help[] =
+    "usage: huren policy list [--json]\n"
+    "\n"
+    "The packs carried in this binary: id, version, address (SHA-256), document, number\n"
+    "of listed items, and what of the regulation is not in hand.\n"
+    "\n"
+    "exit codes: 0 done\n";
+
+const char cmd_policy_check_help[] =
+    "usage: huren policy check DIR...\n"
+    "\n"
+    "Checks the sources of packs: pack.yaml, items.csv, vectors.jsonl.  Refused with\n"
+    "file, line and reason: an unknown rule or setting, an item twice or not in the\n"
+    "catalog, a rule without citation, a vector that fails, and between several folders\n"
+    "validities that overlap and parents that lead back.\n"
+    "\n"
+    "exit codes: 0 all are good; 1 one is not; 2 could not be read\n";
+
+const char cmd_policy_build_help[] =
+    "usage: huren policy build DIR [-o FILE] [--key KEYFILE]\n"
+    "\n"
+    "Compiles a pack, runs its vectors and writes one file, DIR's id and version with\n"
+    "the suffix .hrpack unless -o names another.  With --key (a huren signing key\n"
+    "without passphrase) the file is signed.  Prints the address of the pack: the\n"
+    "SHA-256 that names its rules and vectors, whoever signs.\n"
+    "\n"
+    "exit codes: 0 built; 1 the pack is refused; 2 could not be read or written\n";
+
+static void
+to_hex(const uint8_t *bytes, char out[HEX_CHARS])
+{
+    sodium_bin2hex(out, HEX_CHARS, bytes, HASH_BYTES);
+}
+
+static json_t *
+text_json(struct hr_text text)
+{
+    return json_stringn(text.size > 0 ? text.bytes : "", text.size);
+}
+
+static void
+list_one(struct cli *cli, const struct policy_set *set, size_t index)
+{
+    const struct hr_pack *pack = policy_set_pack(set, index);
+    char hex[HEX_CHARS];
+    to_hex(policy_set_hash(set, index), hex);
+    if (cli->json) {
+        json_t *territory = json_array();
+        for (size_t i = 0; i < hr_pack_territory_count(pack); i++) {
+            json_array_append_new(territory, text_json(hr_pack_territory(pack, i)));
+        }
+        json_t *one = json_pack(
+            "{s:o, s:o, s:s, s:o, s:{s:o, s:o}, s:o, s:o, s:I, s:{s:o, s:o}}", "pack",
+            text_json(hr_pack_id(pack)), "version", text_json(hr_pack_version(pack)), "address",
+            hex, "document", text_json(hr_pack_document(pack)), "title", "zh",
+            text_json(hr_pack_title(pack, false)), "en", text_json(hr_pack_title(pack, true)),
+            "territory", territory, "parent", text_json(hr_pack_parent(pack)), "items",
+            (json_int_t)hr_pack_item_count(pack), "gaps", "zh",
+            text_json(hr_pack_gaps(pack, false)), "en", text_json(hr_pack_gaps(pack, true)));
+        json_dumpf(one, cli->out, JSON_COMPACT);
+        fputc('\n', cli->out);
+        json_decref(one);
+        return;
+    }
+    struct hr_text id = hr_pack_id(pack);
+    struct hr_text version = hr_pack_version(pack);
+    struct hr_text document = hr_pack_document(pack);
+    struct hr_text title = hr_pack_title(pack, false);
+    struct hr_text gaps = hr_pack_gaps(pack, true);
+    fprintf(cli->out, "%.*s version %.*s, %zu listed items\n  address  %s\n", (int)id.size,
+            id.bytes, (int)version.size, version.bytes, hr_pack_item_count(pack), hex);
+    fprintf(cli->out, "  document %.*s %.*s\n", (int)document.size, document.bytes,
+            (int)title.size, title.bytes);
+    fprintf(cli->out, "  gaps     %.*s\n", (int)gaps.size, gaps.bytes);
+}
+
+int
+cmd_policy_list(struct cli *cli, int argc, char **argv)
+{
+    struct cli_option options[] = {{NULL, NULL, 0, 0}};
+    struct policy_set *set = NULL;
+    char error[ERROR_CHARS] = "";
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc > 1) {
+        return cli_error(cli, CLI_TROUBLE, "takes no operands");
+    }
+    if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "packs of this binary: %s", error);
+    }
+    for (size_t i = 0; i < policy_set_count(set); i++) {
+        list_one(cli, set, i);
+    }
+    policy_set_free(set);
+    return CLI_YES;
+}
+
+/* Refused by rule, or not readable at all. */
+static int
+exit_code_of(enum status st)
+{
+    return st == STATUS_MALFORMED || st == STATUS_REFUSED || st == STATUS_CORRUPT ? CLI_NO
+                                                                                  : CLI_TROUBLE;
+}
+
+static int
+complain(struct cli *cli, enum status st, const char *path, const char *error)
+{
+    if (error[0] != '\0') {
+        return cli_error(cli, exit_code_of(st), "%s", error);
+    }
+    return cli_error(cli, exit_code_of(st), "%s: %s", path, status_text(st));
+}
+
+static int
+check_folders(struct cli *cli, const struct policy_set *set, char **paths, size_t count,
+              struct policy_folder *folders)
+{
+    const struct hr_pack *packs[FOLDERS_MAX];
+    struct pack_sources sources[FOLDERS_MAX];
+    size_t built = 0;
+    int worst = CLI_YES;
+    for (size_t i = 0; i < count; i++) {
+        char error[ERROR_CHARS] = "";
+        size_t vectors = 0;
+        enum status st = policy_folder_read(paths[i], &folders[i], error, sizeof error);
+        if (st == STATUS_OK) {
+            st = policy_folder_build(&folders[i], policy_set_catalog(set), &vectors, error,
+                                     sizeof error);
+        }
+        if (st != STATUS_OK) {
+            int code = complain(cli, st, paths[i], error);
+            worst = code > worst ? code : worst;
+            continue;
+        }
+        struct hr_text id = hr_pack_id(folders[i].built.pack);
+        fprintf(cli->out, "%s: %.*s is good, %zu vectors passed\n", paths[i], (int)id.size,
+                id.bytes, vectors);
+        packs[built] = folders[i].built.pack;
+        sources[built++] = folders[i].sources;
+    }
+    char error[ERROR_CHARS] = "";
+    enum status st = pack_check_together(packs, sources, built, error, sizeof error);
+    if (st != STATUS_OK) {
+        int code = complain(cli, st, "packs", error);
+        worst = code > worst ? code : worst;
+    }
+    return worst;
+}
+
+int
+cmd_policy_check(struct cli *cli, int argc, char **argv)
+{
+    struct cli_option options[] = {{NULL, NULL, 0, 0}};
+    struct policy_set *set = NULL;
+    char error[ERROR_CHARS] = "";
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc < 2 || argc > FOLDERS_MAX) {
+        return cli_error(cli, CLI_TROUBLE, "name the folders of 1 to %d packs",
+                         FOLDERS_MAX - 1);
+    }
+    if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "catalog of this binary: %s", error);
+    }
+    size_t count = (size_t)argc - 1;
+    struct policy_folder *folders = calloc(count, sizeof *folders);
+    int code = folders == NULL ? cli_error(cli, CLI_TROUBLE, "out of memory")
+                               : check_folders(cli, set, argv + 1, count, folders);
+    for (size_t i = 0; folders != NULL && i < count; i++) {
+        policy_folder_free(&folders[i]);
+    }
+    free(folders);
+    policy_set_free(set);
+    return code;
+}
+
+/* ---- build ------------------------------------------------------------------- */
+
+static enum status
+read_signer(const char *path, struct note_signer *signer, char error[KEYFILE_IO_ERROR_CHARS])
+{
+    struct keyfile key;
+    enum status st = keyfile_io_read(path, (struct view){NULL, 0}, &key, error);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (key.kind != KEYFILE_SIGNING) {
+        snprintf(error, KEYFILE_IO_ERROR_CHARS, "%s: is not a signing key", path);
+        st = STATUS_BAD_KEY;
+    } else {
+        struct view name = {(const uint8_t *)key.name, strlen(key.name)};
+        st = note_signer_make(name, NOTE_KEY_ED25519, key.secret, signer);
+    }
+    keyfile_wipe(&key);
+    return st;
+}
+
+static enum status
+write_pack(struct cli *cli, struct policy_folder *folder, size_t vectors, const char *out_path,
+           const struct note_signer *signer, char *error, size_t error_bytes)
+{
+    struct pack_file file;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    char path[512];
+    char hex[HEX_CHARS];
+    enum status st = pack_built_file(&folder->built, folder->vectors_view, &file);
+    if (st == STATUS_OK) {
+        st = pack_file_encode(&file, signer, &bytes, &count);
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    snprintf(path, sizeof path, "%s-v%u.hrpack", file.id, (unsigned)file.version);
+    out_path = out_path != NULL ? out_path : path;
+    st = policy_file_write(out_path, bytes, count, error, error_bytes);
+    free(bytes);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    to_hex(file.address.bytes, hex);
+    if (cli->json) {
+        json_t *one = json_pack("{s:s, s:i, s:s, s:s, s:I, s:b}", "pack", file.id, "version",
+                                (int)file.version, "address", hex, "file", out_path, "vectors",
+                                (json_int_t)vectors, "signed", signer != NULL);
+        json_dumpf(one, cli->out, JSON_COMPACT);
+        fputc('\n', cli->out);
+        json_decref(one);
+    } else {
+        fprintf(cli->out, "%s: %s version %u, %zu vectors passed, %s\n  address %s\n", out_path,
+                file.id, (unsigned)file.version, vectors,
+                signer != NULL ? "signed" : "not signed", hex);
+    }
+    return STATUS_OK;
+}
+
+int
+cmd_policy_build(struct cli *cli, int argc, char **argv)
+{
+    const char *out_path[1];
+    const char *key_path[1];
+    struct cli_option options[] = {
+        {"-o", out_path, 1, 0}, {"--key", key_path, 1, 0}, {NULL, NULL, 0, 0}};
+    struct policy_set *set = NULL;
+    struct policy_folder folder = {.path = NULL};
+    struct note_signer signer;
+    char error[ERROR_CHARS] = "";
+    size_t vectors = 0;
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc != 2) {
+        return cli_error(cli, CLI_TROUBLE, "name the folder of one pack");
+    }
+    if (sodium_init() < 0) {
+        return cli_error(cli, CLI_TROUBLE, "libsodium did not start");
+    }
+    enum status st = policy_set_load_embedded(&set, error, sizeof error);
+    if (st == STATUS_OK) {
+        st = policy_folder_read(argv[1], &folder, error, sizeof error);
+    }
+    if (st == STATUS_OK) {
+        st = policy_folder_build(&folder, policy_set_catalog(set), &vectors, error,
+                                 sizeof error);
+    }
+    if (st == STATUS_OK && options[1].count > 0) {
+        char key_error[KEYFILE_IO_ERROR_CHARS] = "";
+        st = read_signer(key_path[0], &signer, key_error);
+        snprintf(error, sizeof error, "%s", key_error);
+    }
+    if (st == STATUS_OK) {
+        st = write_pack(cli, &folder, vectors, options[0].count > 0 ? out_path[0] : NULL,
+                        options[1].count > 0 ? &signer : NULL, error, sizeof error);
+    }
+    if (options[1].count > 0) {
+        note_signer_wipe(&signer);
+    }
+    policy_folder_free(&folder);
+    policy_set_free(set);
+    return st == STATUS_OK ? CLI_YES : complain(cli, st, argv[1], error);
+}
