@@ -11,6 +11,7 @@
 /* setting up */
 
 /* results in, results out */
+COMMAND(import, "results in: HL7 v2 and CSV files; --dry-run shows what they say")
 
 /* proofs and rules */
 COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build")

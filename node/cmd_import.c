@@ -1,0 +1,220 @@
+/* huren import: results in. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "node/cli.h"
+#include "node/codemap.h"
+#include "node/embedded.h"
+#include "node/file_io.h"
+#include "node/normalise.h"
+#include "node/normalise_print.h"
+#include "proto/civil.h"
+#include "proto/limits.h"
+#include "proto/text.h"
+
+enum { MAPS_MAX = 16, CHINA_OFFSET_MIN = 480 };
+
+const char cmd_import_help[] =
+    "usage: huren import [--dry-run] [--map FILE]... [--sender NAME] [--zone ZONE] FILE...\n"
+    "\n"
+    "Takes in results: HL7 v2 (ORU^R01, OUL^R21 to R24; single messages, batches, MLLP\n"
+    "bytes) and CSV, UTF-8 or GB 18030, told by their content.  FILE may be - for\n"
+    "standard input.  A bad record never loses the others.\n"
+    "\n"
+    "  --dry-run      print the normalised reports and store nothing; needs no home\n"
+    "  --map FILE     code map; HOME/codemap.csv is read as well, when it is there\n"
+    "  --sender NAME  take the code map's rows of this sender too\n"
+    "  --zone ZONE    zone of times that state none (+08:00)\n"
+    "\n"
+    "Code map: CSV with the header sender,system,local_code,item,unit.  sender is MSH-3\n"
+    "or MSH-4 (* = any), system as in OBX-3 (* = any), item a code of the catalog, unit\n"
+    "may be missing.  Or system names a field: PID-3 (local_code: identifier type as\n"
+    "sent, item: RI PP HM TW RP), OBX-11 (status as sent, item: final ...), OBR-24\n"
+    "(section, item: laboratory imaging pathology), MSH-7 (item: +08:00), MSH-18 (item:\n"
+    "GB18030).  Lines that begin with # are comments.  For example:\n"
+    "\n"
+    "  sender,system,local_code,item\n"
+    "  LIS,*,1001,LAB.K\n"
+    "  LIS,PID-3,1,RI\n"
+    "  LIS,OBX-11,,final\n"
+    "\n"
+    "CSV of results: the first line names the columns, in any order, in Chinese or\n"
+    "English; rows with the same report_id are one report.  Needed: report_id (报告单号)\n"
+    "or specimen_id (标本号); resident_card (身份证号), identifier (证件号码) with\n"
+    "identifier_type (证件类型), or patient_id (病历号); local_code (项目代码), item, loinc\n"
+    "or item_name (项目名称); value (结果), findings (检查所见) or impression (检查结论);\n"
+    "examined_at (采样时间, 检查时间).  Also read: kind (报告类别), status (状态; empty =\n"
+    "final), name (姓名), sex (性别), birth_date (出生日期), unit (单位), reference "
+    "(参考范围),\n"
+    "flags (异常标志), critical (危急值), reported_at (报告时间), specimen (标本类型), method\n"
+    "(方法), device (仪器), note (备注), service (检查项目), department (科室), placer_id\n"
+    "(申请单号), orderer (申请医师), author (报告医师), reviewer (审核医师), side (侧别),\n"
+    "body_site (检查部位), study_uid, accession (影像号), sender (来源), system (编码体系),\n"
+    "country (国籍).  Dates are year, month, day: 2024-01-05 8:03, 2024/1/5, 20240105.\n"
+    "\n"
+    "With --json one object a report: source, report_id, kind, status, action (publish,\n"
+    "withdraw, hold, ignore), action_reason, patient{identifiers[{type,value,usable}],\n"
+    "name,sex,birth_date}, items[{code,local_code,name,value,unit,reference,flags,status,\n"
+    "examined_at,critical,doubtful}], findings, impression, warnings and more.  Problems\n"
+    "are lines on standard error: file, record, segment, field, reason.\n"
+    "\n"
+    "exit codes: 0 all good; 1 some record was refused; 2 nothing was usable, or usage or\n"
+    "input/output\n";
+
+struct import {
+    struct cli *cli;
+    uint32_t reports, refused;
+};
+
+static void
+print_line(void *user, const char *text)
+{
+    fprintf(user, "%s\n", text);
+}
+
+static enum status
+print_report(void *user, const struct normalised *n)
+{
+    struct import *im = user;
+    if (!im->cli->json) {
+        normalised_lines(n, print_line, im->cli->out);
+        return ferror(im->cli->out) ? STATUS_IO : STATUS_OK;
+    }
+    char *text = normalised_json(n);
+    if (text == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    bool written = fprintf(im->cli->out, "%s\n", text) >= 0;
+    free(text);
+    return written ? STATUS_OK : STATUS_IO;
+}
+
+static enum status
+print_problem(void *user, const struct problem *p)
+{
+    struct import *im = user;
+    char line[1200], file[400];
+    static const char *const kinds[] = {"", "ignored: ", "warning: "};
+    problem_describe(p, line, sizeof line);
+    text_show(text_view(p->file), file, sizeof file);
+    (void)cli_error(im->cli, CLI_NO, "%s: %s%s", file, kinds[p->kind], line);
+    return STATUS_OK;
+}
+
+/* Read a code map into `m`; `must` exist or not. */
+static bool
+load_map(struct cli *cli, struct codemap *m, const char *path, bool must)
+{
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    struct codemap_error error;
+    char why[FILE_ERROR_CHARS];
+    enum status st = file_read(path, IMPORT_FILE_BYTES_MAX, &bytes, &count, why);
+    if (st == STATUS_NOT_FOUND && !must) {
+        return true;
+    }
+    if (st != STATUS_OK) {
+        (void)cli_error(cli, CLI_TROUBLE, "code map: %s", why);
+        return false;
+    }
+    st = codemap_add(m, (struct view){bytes, count}, &error);
+    free(bytes);
+    if (st != STATUS_OK) {
+        if (error.row > 0) {
+            (void)cli_error(cli, CLI_TROUBLE, "code map %s: row %u: %s", path,
+                            (unsigned)error.row, error.reason);
+        } else {
+            (void)cli_error(cli, CLI_TROUBLE, "code map %s: %s", path,
+                            error.reason[0] != '\0' ? error.reason : status_text(st));
+        }
+        return false;
+    }
+    return true;
+}
+
+static struct codemap *
+load_maps(struct cli *cli, const char **paths, size_t count)
+{
+    char path[4096];
+    struct codemap *m = NULL;
+    const struct embedded_file *catalog = embedded_find("policy/catalog/catalog.csv");
+    if (catalog == NULL || codemap_new(catalog->data, &m) != STATUS_OK) {
+        (void)cli_error(cli, CLI_TROUBLE, "the built-in catalog cannot be read");
+        return NULL;
+    }
+    int n = snprintf(path, sizeof path, "%s/codemap.csv", cli->home);
+    bool ok = n < 0 || (size_t)n >= sizeof path || load_map(cli, m, path, false);
+    for (size_t i = 0; ok && i < count; i++) {
+        ok = load_map(cli, m, paths[i], true);
+    }
+    if (!ok) {
+        codemap_free(m);
+        m = NULL;
+    }
+    return m;
+}
+
+/* False when the file could not be read or the output not written. */
+static bool
+import_file(struct import *im, const struct normalise_options *o, const char *path)
+{
+    uint8_t *bytes = NULL;
+    size_t count = 0;
+    struct normalise_counts counts;
+    const struct normalise_handler handler = {im, print_report, print_problem};
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
+    char why[FILE_ERROR_CHARS];
+    enum status st = file_read(path, IMPORT_FILE_BYTES_MAX, &bytes, &count, why);
+    if (st != STATUS_OK) {
+        (void)cli_error(im->cli, CLI_TROUBLE, "%s", why);
+        return false;
+    }
+    st = normalise_bytes(o, name, (struct view){bytes, count}, &handler, &counts);
+    free(bytes);
+    im->reports += counts.reports;
+    im->refused += counts.refused;
+    if (st != STATUS_OK) {
+        (void)cli_error(im->cli, CLI_TROUBLE, "%s: %s", name, status_text(st));
+    }
+    return st == STATUS_OK;
+}
+
+int
+cmd_import(struct cli *cli, int argc, char **argv)
+{
+    const char *maps[MAPS_MAX], *sender[1] = {NULL}, *zone[1] = {NULL};
+    struct cli_option options[] = {{.name = "--dry-run"},
+                                   {.name = "--map", .values = maps, .values_max = MAPS_MAX},
+                                   {.name = "--sender", .values = sender, .values_max = 1},
+                                   {.name = "--zone", .values = zone, .values_max = 1},
+                                   {.name = NULL}};
+    struct normalise_options o = {.institution = "", .offset_min = CHINA_OFFSET_MIN};
+    struct import im = {.cli = cli};
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc < 2) {
+        return cli_error(cli, CLI_TROUBLE, "name at least one file, or - for standard input");
+    }
+    if (options[0].count == 0) {
+        return cli_error(cli, CLI_TROUBLE, "this build reads results only with --dry-run");
+    }
+    if (options[3].count > 0 && !civil_parse_offset(text_view(zone[0]), &o.offset_min)) {
+        return cli_error(cli, CLI_TROUBLE, "--zone %s is no zone; write it as +08:00", zone[0]);
+    }
+    o.sender = options[2].count > 0 ? sender[0] : NULL;
+    o.today = (int32_t)(time(NULL) / 86400) + 1; /* somewhere on earth it is tomorrow */
+    struct codemap *m = load_maps(cli, maps, options[1].count);
+    if (m == NULL) {
+        return CLI_TROUBLE;
+    }
+    o.map = m;
+    bool ok = true;
+    for (int i = 1; i < argc; i++) {
+        ok = import_file(&im, &o, argv[i]) && ok;
+    }
+    codemap_free(m);
+    ok = fflush(cli->out) == 0 && ok;
+    return !ok || im.reports == 0 ? CLI_TROUBLE : im.refused > 0 ? CLI_NO : CLI_YES;
+}
