@@ -1,6 +1,7 @@
 #include "crypto/base64.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include <sodium.h>
 
@@ -31,31 +32,69 @@ base64_encode(struct view data, uint8_t *out)
     return used;
 }
 
+static const char ALPHABET[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+static bool
+decode_piece(const uint8_t *chars, size_t count, uint8_t out[PIECE_BYTES], size_t *got)
+{
+    /* libsodium 1.0.18 reads every byte over 0x7f as a '/'. */
+    for (size_t i = 0; i < count; i++) {
+        if (chars[i] > 0x7f) {
+            return false;
+        }
+    }
+    /* A NULL end pointer makes it strict about the whole piece (FORMATS 2). */
+    return sodium_base642bin(out, PIECE_BYTES, (const char *)chars, count, NULL, got, NULL,
+                             sodium_base64_VARIANT_ORIGINAL) == 0;
+}
+
+/* Clear the bits of the last character that no byte uses.  False if there are none
+ * or the text does not end as base64 with padding does. */
+static bool
+clear_stray_bits(uint8_t *chars, size_t count)
+{
+    size_t at = count;
+    const char *found;
+
+    while (at > 0 && chars[at - 1] == '=') {
+        at--;
+    }
+    if (at == 0 || at == count || count - at > 2) {
+        return false;
+    }
+    found = memchr(ALPHABET, chars[at - 1], sizeof ALPHABET - 1);
+    if (found == NULL) {
+        return false;
+    }
+    chars[at - 1] =
+        (uint8_t)ALPHABET[(size_t)(found - ALPHABET) & (count - at == 1 ? 0x3cu : 0x30u)];
+    return true;
+}
+
 enum status
-base64_decode_prefix(struct view text, uint8_t *out, size_t max, size_t *count)
+base64_decode_lenient(struct view text, uint8_t *out, size_t max, size_t *count,
+                      bool *canonical)
 {
     size_t total = 0;
+    bool clean = true;
 
     if (text.count % 4 != 0) {
         return STATUS_MALFORMED;
     }
-    /* libsodium 1.0.18 decodes every byte from 0x80 up as if it were a letter
-     * (measured), which would give one value many spellings. */
-    for (size_t i = 0; i < text.count; i++) {
-        if (text.bytes[i] >= 0x80) {
-            return STATUS_MALFORMED;
-        }
-    }
     for (size_t at = 0; at < text.count; at += PIECE_CHARS) {
-        uint8_t piece[PIECE_BYTES];
+        uint8_t chars[PIECE_CHARS], piece[PIECE_BYTES];
         size_t left = text.count - at, got;
         size_t take = left < PIECE_CHARS ? left : PIECE_CHARS;
-        /* A NULL end pointer makes libsodium strict about the whole piece
-         * (FORMATS 2); padding belongs to the last one only. */
-        if (sodium_base642bin(piece, sizeof piece, (const char *)text.bytes + at, take, NULL,
-                              &got, NULL, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-            (take < left && got != PIECE_BYTES)) {
-            return STATUS_MALFORMED;
+        memcpy(chars, text.bytes + at, take);
+        if (!decode_piece(chars, take, piece, &got)) {
+            clean = false;
+            if (!clear_stray_bits(chars, take) || !decode_piece(chars, take, piece, &got)) {
+                return STATUS_MALFORMED;
+            }
+        }
+        if (take < left && got != PIECE_BYTES) {
+            return STATUS_MALFORMED; /* padding belongs to the last piece only */
         }
         for (size_t i = 0; i < got && total + i < max; i++) {
             out[total + i] = piece[i];
@@ -63,7 +102,17 @@ base64_decode_prefix(struct view text, uint8_t *out, size_t max, size_t *count)
         total += got;
     }
     *count = total;
+    *canonical = clean;
     return STATUS_OK;
+}
+
+enum status
+base64_decode_prefix(struct view text, uint8_t *out, size_t max, size_t *count)
+{
+    bool canonical;
+    enum status st = base64_decode_lenient(text, out, max, count, &canonical);
+
+    return st == STATUS_OK && !canonical ? STATUS_MALFORMED : st;
 }
 
 enum status

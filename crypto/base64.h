@@ -6,6 +6,7 @@
 #ifndef CRYPTO_BASE64_H
 #define CRYPTO_BASE64_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,5 +31,10 @@ MUST_USE enum status base64_decode(struct view text, uint8_t *out, size_t max, s
  * STATUS_MALFORMED  not strict base64. */
 MUST_USE enum status base64_decode_prefix(struct view text, uint8_t *out, size_t max,
                                           size_t *count);
+
+/* The same, but stray trailing bits are dropped and told in *canonical = false:
+ * some decoders in use for signed notes take them (crypto/README.md, decision 4). */
+MUST_USE enum status base64_decode_lenient(struct view text, uint8_t *out, size_t max,
+                                           size_t *count, bool *canonical);
 
 #endif

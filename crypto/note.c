@@ -34,7 +34,8 @@ parse_line(struct view line, struct note_signature *out)
     base64.count = s.name.count - (size_t)(base64.bytes - s.name.bytes);
     s.name.count = (size_t)(space - s.name.bytes);
     if (!line_is_key_name(s.name) ||
-        base64_decode_prefix(base64, decoded, sizeof decoded, &count) != STATUS_OK ||
+        base64_decode_lenient(base64, decoded, sizeof decoded, &count, &s.canonical) !=
+            STATUS_OK ||
         count <= NOTE_KEY_ID_BYTES) {
         return STATUS_MALFORMED;
     }
@@ -127,6 +128,9 @@ check_line(const struct note_signature *s, const struct note_key *key, struct vi
     struct view payload = {s->payload, s->payload_count};
 
     *time_s = 0;
+    if (!s->canonical) {
+        return STATUS_BAD_SIGNATURE; /* one spelling for each signature */
+    }
     if (key->type == NOTE_KEY_COSIGNATURE) {
         if (s->payload_count != COSIGNATURE_PAYLOAD_BYTES ||
             cosignature_check(key, text, payload, time_s) != STATUS_OK) {
@@ -340,7 +344,8 @@ note_add_line(struct view bytes, struct view line, uint8_t *out, size_t max, siz
     if (line.count == 0 || line.count > NOTE_BYTES_MAX ||
         memchr(line.bytes, '\n', line.count) != line.bytes + line.count - 1 ||
         !line_is_clean(line, true) ||
-        parse_line((struct view){line.bytes, line.count - 1}, &added) != STATUS_OK) {
+        parse_line((struct view){line.bytes, line.count - 1}, &added) != STATUS_OK ||
+        !added.canonical) {
         return STATUS_MALFORMED;
     }
     put(&w, bytes);

@@ -35,7 +35,8 @@ struct note_signature {
     struct view line; /* whole, with its LF */
     struct view name;
     uint32_t id;
-    size_t payload_count;                /* bytes after the key id, all of them */
+    bool canonical;       /* false: stray bits at the end of the base64; no key's line */
+    size_t payload_count; /* bytes after the key id, all of them */
     uint8_t payload[NOTE_PAYLOAD_BYTES]; /* the first of them */
 };
 

@@ -1,7 +1,6 @@
-/* Goal: base64 has one spelling for each value.
- * Method: the examples of RFC 4648; every byte at every place of a group, of
- * which only those of the alphabet may be taken (libsodium 1.0.18 alone takes
- * every byte from 0x80 up); what decodes must encode to itself. */
+/* Goal: base64 has one spelling for each value, at every length.
+ * Method: RFC 4648's test vectors; every length around the sizes in which the code
+ * works; every byte value at every place of a text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,36 +8,98 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "crypto/base64.h"
+
+enum { BYTES_MAX = 2400 };
 
 static const char ALPHABET[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static void
-test_examples_of_rfc_4648_go_both_ways(void **state)
+static int
+setup(void **state)
 {
-    static const char *const cases[][2] = {{"", ""},
-                                           {"f", "Zg=="},
-                                           {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},
-                                           {"foob", "Zm9vYg=="},
-                                           {"fooba", "Zm9vYmE="},
-                                           {"foobar", "Zm9vYmFy"}};
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const char *plain = cases[i][0], *text = cases[i][1];
+    return sodium_init() < 0 ? -1 : 0;
+}
+
+static void
+test_rfc_4648_vectors_agree(void **state)
+{
+    static const char *const rows[][2] = {{"", ""},
+                                          {"f", "Zg=="},
+                                          {"fo", "Zm8="},
+                                          {"foo", "Zm9v"},
+                                          {"foob", "Zm9vYg=="},
+                                          {"fooba", "Zm9vYmE="},
+                                          {"foobar", "Zm9vYmFy"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint8_t out[16];
-        size_t count;
+        size_t n = strlen(rows[i][0]), m = strlen(rows[i][1]);
+        assert_int_equal(base64_encode((struct view){(const uint8_t *)rows[i][0], n}, out), m);
+        assert_memory_equal(out, rows[i][1], m);
         assert_int_equal(
-            base64_encode((struct view){(const uint8_t *)plain, strlen(plain)}, out),
-            strlen(text));
-        assert_memory_equal(out, text, strlen(text));
-        assert_int_equal(base64_decode((struct view){(const uint8_t *)text, strlen(text)}, out,
-                                       sizeof out, &count),
-                         STATUS_OK);
-        assert_int_equal(count, strlen(plain));
-        assert_memory_equal(out, plain, count);
+            base64_decode((struct view){(const uint8_t *)rows[i][1], m}, out, sizeof out, &m),
+            STATUS_OK);
+        assert_int_equal(m, n);
+        assert_memory_equal(out, rows[i][0], n);
+    }
+}
+
+static void
+test_every_length_comes_back_and_fits_exactly(void **state)
+{
+    static uint8_t data[BYTES_MAX], text[BASE64_CHARS(BYTES_MAX)], back[BYTES_MAX];
+    uint8_t head[10];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (uint8_t)(i * 73 + 5);
+    }
+    for (size_t n = 0; n <= BYTES_MAX; n++) {
+        size_t chars = base64_encode((struct view){data, n}, text), got = 0;
+        assert_int_equal(chars, BASE64_CHARS(n));
+        assert_int_equal(base64_decode((struct view){text, chars}, back, n, &got), STATUS_OK);
+        assert_int_equal(got, n);
+        assert_memory_equal(back, data, n);
+        if (n > 0) {
+            assert_int_equal(base64_decode((struct view){text, chars}, back, n - 1, &got),
+                             STATUS_TOO_BIG);
+            assert_int_equal(
+                base64_decode((struct view){text, chars - 1}, back, sizeof back, &got),
+                STATUS_MALFORMED);
+        }
+        assert_int_equal(
+            base64_decode_prefix((struct view){text, chars}, head, sizeof head, &got),
+            STATUS_OK);
+        assert_int_equal(got, n);
+        assert_memory_equal(head, data, n < sizeof head ? n : sizeof head);
+    }
+}
+
+/* libsodium 1.0.18 alone would take the bytes over 0x7f. */
+static void
+test_no_character_outside_the_alphabet_is_read(void **state)
+{
+    static uint8_t text[2048], out[2048];
+    static const size_t places[] = {0, 1, 1023, 1024, 2046, 2047};
+    size_t n;
+
+    (void)state;
+    memset(text, 'A', sizeof text);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        for (unsigned byte = 0; byte < 256; byte++) {
+            bool good = memchr(ALPHABET, (int)byte, 64) != NULL ||
+                        (byte == '=' && places[i] == sizeof text - 1);
+            text[places[i]] = (uint8_t)byte;
+            assert_int_equal(
+                base64_decode((struct view){text, sizeof text}, out, sizeof out, &n),
+                good ? STATUS_OK : STATUS_MALFORMED);
+        }
+        text[places[i]] = 'A';
     }
 }
 
@@ -70,30 +131,43 @@ test_only_letters_of_the_alphabet_are_taken(void **state)
 }
 
 static void
-test_other_spellings_are_refused(void **state)
+test_stray_bits_and_stray_padding_are_told_apart(void **state)
 {
-    static const char *const bad[] = {
-        "Zg",   "Zg=",      "Zg===", "Zh==", "Zm9=", "Zg==\n", " Zg==",
-        "Z g=", "Zg==Zg==", "=Zg=",  "====", "Zg=A", "Zm8_",   "Zm8-"};
+    static const char *const stray[] = {"Zg==", "Zh==", "Zo==", "Zm8=", "Zm9=", "Zm+="};
+    static const char *const bad[] = {"=",   "====", "Z===",  "Zg=A", "Zg==Zg==", "Zg",
+                                      "Zg=", "Z g=", "Zg\n=", " Zg=", "A=AA"};
     uint8_t out[16];
-    size_t count;
+    size_t n;
+    bool canonical;
+
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(base64_decode((struct view){(const uint8_t *)bad[i], strlen(bad[i])},
-                                       out, sizeof out, &count),
+    for (size_t i = 0; i < sizeof stray / sizeof *stray; i++) {
+        struct view text = {(const uint8_t *)stray[i], 4};
+        bool clean = i == 0 || i == 3;
+        assert_int_equal(base64_decode(text, out, sizeof out, &n),
+                         clean ? STATUS_OK : STATUS_MALFORMED);
+        assert_int_equal(base64_decode_lenient(text, out, sizeof out, &n, &canonical),
+                         STATUS_OK);
+        assert_int_equal(canonical, clean);
+        assert_int_equal(out[0], 'f');
+        assert_int_equal(n, i < 3 ? 1 : 2);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct view text = {(const uint8_t *)bad[i], strlen(bad[i])};
+        assert_int_equal(base64_decode_lenient(text, out, sizeof out, &n, &canonical),
                          STATUS_MALFORMED);
     }
-    assert_int_equal(base64_decode((struct view){(const uint8_t *)"Zm9v", 4}, out, 2, &count),
-                     STATUS_TOO_BIG);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_examples_of_rfc_4648_go_both_ways),
+        cmocka_unit_test(test_rfc_4648_vectors_agree),
+        cmocka_unit_test(test_every_length_comes_back_and_fits_exactly),
+        cmocka_unit_test(test_no_character_outside_the_alphabet_is_read),
         cmocka_unit_test(test_only_letters_of_the_alphabet_are_taken),
-        cmocka_unit_test(test_other_spellings_are_refused),
+        cmocka_unit_test(test_stray_bits_and_stray_padding_are_told_apart),
     };
-    return cmocka_run_group_tests_name("base64", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("base64", tests, setup, NULL);
 }
