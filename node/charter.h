@@ -112,7 +112,7 @@ MUST_USE enum status charter_merge(const struct charter *c, struct view note,
 
 struct charter_step {
     size_t document;    /* index in the list given */
-    enum status status; /* OK store it, EXISTS nothing new, else why it is refused */
+    enum status status; /* OK adopt, EXISTS in hand (signatures merged), else refused */
     char reason[CHARTER_REASON_CHARS];
 };
 
@@ -121,9 +121,8 @@ struct charter_step {
  * is NULL when the network has no charter yet: then the lowest root among them
  * is the first (charter_check_first; an expired one passes if a later root of
  * the plan has not expired).  steps[0 .. count) is filled in the order to carry
- * out; *out is the charter afterwards (NULL if there is none), whose notes are
- * what to store, merged signatures included.  A step whose status is STATUS_EXISTS
- * brought no new signature; merged ones have STATUS_OK and say so.
+ * out; *out is the charter afterwards, NULL if there is none: its notes hold all
+ * signatures, those that were merged included.
  *
  * STATUS_OK         (each step has its own status.)
  * STATUS_NO_MEMORY */

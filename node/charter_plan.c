@@ -45,6 +45,7 @@ merge_step(const struct charter *c, const struct charter_document *d, struct cha
         merged.note = (struct view){note, count};
         st = charter_with(c, &merged, next, reason);
         if (st == STATUS_OK) {
+            st = STATUS_EXISTS;
             snprintf(reason, CHARTER_REASON_CHARS, "%s is in hand; %zu signature%s came new",
                      what, added, added == 1 ? "" : "s");
         }

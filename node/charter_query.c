@@ -267,7 +267,9 @@ cosignature_counts(const Hr__MemberRow *m, const uint8_t witness_public[KEY_BYTE
 {
     for (size_t i = 0; i < m->n_keys; i++) {
         if (memcmp(m->keys[i]->witness.data, witness_public, KEY_BYTES) == 0 &&
-            in_force(m->keys[i], time_s)) {
+            in_force(m->keys[i], time_s + ((int64_t)m->keys[i]->from > time_s
+                                               ? CHARTER_SKEW_S_MAX /* its clock may be slow */
+                                               : 0))) {
             return true;
         }
     }
