@@ -198,6 +198,55 @@ test_an_edited_locked_file_is_refused_even_with_a_right_check_line(void **state)
 }
 
 static void
+test_texts_that_encoding_never_writes_are_refused_even_with_a_right_check_line(void **state)
+{
+#define SECRET "secret p6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6c=\n"
+#define LOCKED                                                                                 \
+    "argon2id 1 8 AQEBAQEBAQEBAQEBAQEBAQ==\nsealed "                                           \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"                                             \
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+    static const struct {
+        const char *text;
+        enum status expected;
+    } cases[] = {
+        {"huren seed v1\nname a\n" SECRET, STATUS_OK},
+        {"huren seed v1\nname a\n" LOCKED, STATUS_BAD_KEY},
+        {"huren seed v1\nname a\n" SECRET "more 1\n", STATUS_MALFORMED},
+        {"huren seed v1\nname a\n" SECRET SECRET, STATUS_MALFORMED},
+        {"huren seed v1\nname a\n" LOCKED SECRET, STATUS_MALFORMED},
+        {"huren seed v1\nname a\n" SECRET "\n", STATUS_MALFORMED},
+        {"huren seed v1\nname a\n", STATUS_MALFORMED},
+        {"huren seed v1\n" SECRET, STATUS_MALFORMED},
+        {"huren seed v1\nname A\n" SECRET, STATUS_MALFORMED},
+        {"huren seed v1\nname \n" SECRET, STATUS_MALFORMED},
+        {"huren seed v1\nname a\n"
+         "secret p6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6d=\n",
+         STATUS_MALFORMED}, /* stray bits */
+        {"huren seed v1\nname a\n"
+         "secret p6enp6enp6enp6enp6enp6enp6enp6enp6enp6en\n",
+         STATUS_MALFORMED}, /* too short */
+        {"huren seed v1\nname a\n"
+         "secret \xa7"
+         "6enp6enp6enp6enp6enp6enp6enp6enp6enp6enp6c=\n",
+         STATUS_MALFORMED}, /* libsodium alone takes it */
+    };
+#undef SECRET
+#undef LOCKED
+    struct keyfile back;
+    char text[KEYFILE_BYTES_MAX];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int n =
+            snprintf(text, sizeof text, "%scheck AAAAAAAAAAAAAAAAAAAAAA==\n", cases[i].text);
+        assert_true(n > 0 && (size_t)n < sizeof text);
+        if (keyfile_decode(of(text, recheck(text, (size_t)n)), PASSPHRASE, &back) !=
+            cases[i].expected) {
+            fail_msg("case %zu", i);
+        }
+    }
+}
+
+static void
 test_a_file_cannot_ask_for_too_much(void **state)
 {
     const struct keyfile key = sample();
@@ -260,6 +309,8 @@ main(void)
         cmocka_unit_test(test_a_locked_file_is_made_as_its_header_says),
         cmocka_unit_test(test_every_changed_byte_and_every_cut_is_refused),
         cmocka_unit_test(test_an_edited_locked_file_is_refused_even_with_a_right_check_line),
+        cmocka_unit_test(
+            test_texts_that_encoding_never_writes_are_refused_even_with_a_right_check_line),
         cmocka_unit_test(test_a_file_cannot_ask_for_too_much),
         cmocka_unit_test(test_names_of_other_characters_are_refused),
     };

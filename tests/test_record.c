@@ -5,6 +5,7 @@
  * is badly padded, made by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -112,9 +113,11 @@ test_every_flipped_bit_and_every_cut_is_refused(void **state)
                 assert_int_equal(n, 0);
                 record[i] ^= (uint8_t)(1u << bit);
             }
-            assert_int_not_equal(
+            const bool shaped = i > RECORD_OVERHEAD_BYTES &&
+                                (i - RECORD_OVERHEAD_BYTES) % RECORD_PAD_BYTES == 0;
+            assert_int_equal(
                 record_open_with_k((struct view){record, i}, k, NET, INST, opened, ROOM, &n),
-                STATUS_OK);
+                shaped ? STATUS_BAD_KEY : STATUS_MALFORMED);
         }
         assert_int_equal(record_open_with_k(whole, k, NET, INST, opened, ROOM, &n), STATUS_OK);
     }
@@ -190,32 +193,64 @@ test_limits_are_kept_when_sealing(void **state)
                      STATUS_TOO_BIG);
 }
 
-/* An issuer who seals by another program: commits to k, but pads as we never do. */
+/* What an issuer with another program could make: a record of one block under
+ * any k, with any commitment. */
 static void
-test_a_committed_record_with_bad_padding_is_refused(void **state)
+forge(uint8_t record[RECORD_OVERHEAD_BYTES + RECORD_PAD_BYTES], const uint8_t k[KEY_BYTES],
+      const uint8_t committed[KEY_BYTES], const uint8_t plain[RECORD_PAD_BYTES])
 {
-    uint8_t record[RECORD_OVERHEAD_BYTES + RECORD_PAD_BYTES] = {RECORD_VERSION},
-                                           k[KEY_BYTES] = {9};
-    uint8_t plain[RECORD_PAD_BYTES], ad[128], opened[RECORD_PAD_BYTES];
     const uint8_t nonce[crypto_aead_xchacha20poly1305_ietf_NPUBBYTES] = {0};
+    uint8_t ad[128];
     crypto_generichash_state hash;
-    size_t n, ad_count = RECORD_HEAD_BYTES + sizeof NET - 1 + 1 + sizeof INST - 1;
-    (void)state;
+    const size_t ad_count = RECORD_HEAD_BYTES + sizeof NET + sizeof INST - 1;
+    record[0] = RECORD_VERSION;
+    memset(record + 1, 0, SALT_BYTES);
     assert_int_equal(crypto_generichash_init(&hash, NULL, 0, 32), 0);
     assert_int_equal(crypto_generichash_update(&hash, (const uint8_t *)"huren commit v1", 15),
                      0);
-    assert_int_equal(crypto_generichash_update(&hash, k, sizeof k), 0);
+    assert_int_equal(crypto_generichash_update(&hash, committed, KEY_BYTES), 0);
     assert_int_equal(crypto_generichash_final(&hash, record + 1 + SALT_BYTES, 32), 0);
     memcpy(ad, record, RECORD_HEAD_BYTES);
     memcpy(ad + RECORD_HEAD_BYTES, NET, sizeof NET); /* with its NUL */
     memcpy(ad + RECORD_HEAD_BYTES + sizeof NET, INST, sizeof INST - 1);
+    assert_int_equal(crypto_aead_xchacha20poly1305_ietf_encrypt(record + RECORD_HEAD_BYTES,
+                                                                NULL, plain, RECORD_PAD_BYTES,
+                                                                ad, ad_count, NULL, nonce, k),
+                     0);
+}
+
+/* Else one record could be opened to two texts, under two keys. */
+static void
+test_a_record_that_commits_to_another_key_is_refused(void **state)
+{
+    const uint8_t k[KEY_BYTES] = {9}, other[KEY_BYTES] = {10};
+    uint8_t record[RECORD_OVERHEAD_BYTES + RECORD_PAD_BYTES], plain[RECORD_PAD_BYTES] = {0x80};
+    uint8_t opened[RECORD_PAD_BYTES];
+    const struct view whole = {record, sizeof record};
+    size_t n;
+    (void)state;
+    forge(record, k, k, plain);
+    assert_int_equal(record_open_with_k(whole, k, NET, INST, opened, sizeof opened, &n),
+                     STATUS_OK);
+    forge(record, k, other, plain);
+    assert_int_equal(record_open_with_k(whole, k, NET, INST, opened, sizeof opened, &n),
+                     STATUS_BAD_KEY);
+    assert_int_equal(record_open_with_k(whole, other, NET, INST, opened, sizeof opened, &n),
+                     STATUS_BAD_KEY);
+}
+
+static void
+test_a_committed_record_with_bad_padding_is_refused(void **state)
+{
+    const uint8_t k[KEY_BYTES] = {9};
+    uint8_t record[RECORD_OVERHEAD_BYTES + RECORD_PAD_BYTES], plain[RECORD_PAD_BYTES];
+    uint8_t opened[RECORD_PAD_BYTES];
+    size_t n;
+    (void)state;
     for (unsigned last = 0; last < 256; last++) {
         memset(plain, 0x11, sizeof plain);
         plain[sizeof plain - 1] = (uint8_t)last;
-        assert_int_equal(crypto_aead_xchacha20poly1305_ietf_encrypt(
-                             record + RECORD_HEAD_BYTES, NULL, plain, sizeof plain, ad,
-                             ad_count, NULL, nonce, k),
-                         0);
+        forge(record, k, k, plain);
         memset(opened, 0xee, sizeof opened);
         assert_int_equal(record_open_with_k((struct view){record, sizeof record}, k, NET, INST,
                                             opened, sizeof opened, &n),
@@ -236,6 +271,7 @@ main(void)
         cmocka_unit_test(test_every_flipped_bit_and_every_cut_is_refused),
         cmocka_unit_test(test_a_record_opens_only_with_its_keys_and_in_its_place),
         cmocka_unit_test(test_limits_are_kept_when_sealing),
+        cmocka_unit_test(test_a_record_that_commits_to_another_key_is_refused),
         cmocka_unit_test(test_a_committed_record_with_bad_padding_is_refused),
     };
     return cmocka_run_group_tests_name("record", tests, vector_setup, NULL);
