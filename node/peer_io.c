@@ -112,6 +112,9 @@ on_up(void *ctx)
         p->announced = true;
         p->up_ms = loop_now_ms();
         p->renew_ms = p->up_ms + p->net->options.age_ms_max;
+        if (p->dialled && p->renew_ms < p->net->timer_ms) {
+            p->net->timer_ms = p->renew_ms;
+        }
         net_peer_up(p->net, p);
         peer_event(p, NET_UP, NULL);
     }

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { ACCEPT_PAUSE_MS_MIN = 10, ACCEPT_PAUSE_MS_MAX = 1000 };
+enum { ACCEPT_PAUSE_MS_MIN = 10, ACCEPT_PAUSE_MS_MAX = 1000, ACCEPTS_AT_ONCE = 16 };
 
 /* ---- streams ---------------------------------------------------------------- */
 
@@ -86,6 +86,9 @@ loop_stream_open(struct loop *l, nng_stream *stream, const struct loop_stream_ev
             (struct loop_stream){.loop = l, .stream = stream, .events = events, .owner = owner};
         if (op_init(&s->receive, l, stream_received, s) &&
             op_init(&s->send, l, stream_sent, s) && nng_aio_alloc(&s->now, NULL, NULL) == 0) {
+            /* Not what streams begin with: a second small write would wait 40 ms for
+             * the delayed acknowledgement of the first.  Not for ipc. */
+            (void)nng_stream_set_bool(stream, NNG_OPT_TCP_NODELAY, true);
             loop_hold(l);
             return STATUS_OK;
         }
@@ -267,13 +270,21 @@ loop_dial_cancel(struct loop_dial *d)
 
 /* ---- listening ---------------------------------------------------------------- */
 
+/* One accept under way.  nng takes as many connections at once from the kernel's
+ * short queue as accepts wait, so there are several. */
+struct acceptor {
+    struct loop_listener *listener;
+    struct op op;
+};
+
 struct loop_listener {
     struct loop *loop;
     struct loop_listener *next;
     nng_stream_listener *listener;
     const struct loop_listener_events *events;
     void *owner;
-    struct op op;
+    struct acceptor acceptors[ACCEPTS_AT_ONCE];
+    size_t busy;      /* acceptors under way */
     int64_t pause_ms; /* the next one */
     int64_t retry_ms; /* when to accept again; INT64_MAX while accepting */
     bool closed;
@@ -289,7 +300,9 @@ listener_free(void *object)
         nng_stream_listener_close(k->listener);
         nng_stream_listener_free(k->listener);
     }
-    op_free(&k->op);
+    for (size_t i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        op_free(&k->acceptors[i].op);
+    }
     free(k);
 }
 
@@ -301,16 +314,31 @@ listener_shut(void *object)
 }
 
 static void
-listener_accept(struct loop_listener *k)
+acceptor_start(struct acceptor *a)
 {
-    k->retry_ms = INT64_MAX;
-    op_start(&k->op);
-    nng_stream_listener_accept(k->listener, k->op.aio);
+    a->listener->busy++;
+    op_start(&a->op);
+    nng_stream_listener_accept(a->listener->listener, a->op.aio);
 }
 
 static void
-listener_end(struct loop_listener *k)
+listener_accept(struct loop_listener *k)
 {
+    k->retry_ms = INT64_MAX;
+    for (size_t i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        if (!k->acceptors[i].op.busy) {
+            acceptor_start(&k->acceptors[i]);
+        }
+    }
+}
+
+/* Closed, and nng has nothing of it any more: end it. */
+static void
+listener_end_if_idle(struct loop_listener *k)
+{
+    if (!k->closed || k->busy > 0) {
+        return;
+    }
     struct loop *l = k->loop;
     struct loop_listener *first = loop_listeners(l), **at = &first;
     while (*at != k) {
@@ -323,32 +351,29 @@ listener_end(struct loop_listener *k)
 }
 
 static void
-listener_done(void *owner)
+acceptor_done(void *owner)
 {
-    struct loop_listener *k = owner;
-    int rc = nng_aio_result(k->op.aio);
-    nng_stream *stream = rc == 0 ? nng_aio_get_output(k->op.aio, 0) : NULL;
-    if (k->closed) {
-        if (stream != NULL) {
-            loop_drop(k->loop, stream);
-        }
-        listener_end(k);
-        return;
-    }
-    if (rc == 0) {
+    struct acceptor *a = owner;
+    struct loop_listener *k = a->listener;
+    int rc = nng_aio_result(a->op.aio);
+    nng_stream *stream = rc == 0 ? nng_aio_get_output(a->op.aio, 0) : NULL;
+    if (k->closed && stream != NULL) {
+        loop_drop(k->loop, stream);
+    } else if (!k->closed && stream != NULL) {
         k->pause_ms = ACCEPT_PAUSE_MS_MIN;
-        k->events->accepted(k->owner, stream);
-        if (!k->closed) {
-            listener_accept(k);
-        } else {
-            listener_end(k);
+        if (k->retry_ms == INT64_MAX) {
+            acceptor_start(a); /* before the work, which others may do meanwhile */
         }
-        return;
+        k->events->accepted(k->owner, stream);
+    } else if (!k->closed && k->retry_ms == INT64_MAX) {
+        /* Never at once again: without descriptors it would spin (N15). */
+        k->retry_ms = loop_now_ms() + k->pause_ms;
+        k->pause_ms =
+            k->pause_ms * 2 < ACCEPT_PAUSE_MS_MAX ? k->pause_ms * 2 : ACCEPT_PAUSE_MS_MAX;
+        k->events->failed(k->owner, loop_status(rc));
     }
-    /* Never at once again: without descriptors it would spin (N15). */
-    k->retry_ms = loop_now_ms() + k->pause_ms;
-    k->pause_ms = k->pause_ms * 2 < ACCEPT_PAUSE_MS_MAX ? k->pause_ms * 2 : ACCEPT_PAUSE_MS_MAX;
-    k->events->failed(k->owner, loop_status(rc));
+    k->busy--;
+    listener_end_if_idle(k);
 }
 
 int64_t
@@ -385,7 +410,11 @@ loop_listen(struct loop *l, const char *url, const struct loop_listener_events *
                                 .owner = owner,
                                 .pause_ms = ACCEPT_PAUSE_MS_MIN,
                                 .next = loop_listeners(l)};
-    int rc = op_init(&k->op, l, listener_done, k) ? 0 : NNG_ENOMEM;
+    int rc = 0;
+    for (size_t i = 0; i < ACCEPTS_AT_ONCE && rc == 0; i++) {
+        k->acceptors[i].listener = k;
+        rc = op_init(&k->acceptors[i].op, l, acceptor_done, &k->acceptors[i]) ? 0 : NNG_ENOMEM;
+    }
     if (rc != 0 || (rc = nng_stream_listener_alloc(&k->listener, url)) != 0 ||
         (rc = nng_stream_listener_listen(k->listener)) != 0) {
         listener_free(k);
@@ -411,9 +440,8 @@ loop_listener_close(struct loop_listener *k)
 {
     assert(!k->closed);
     k->closed = true;
-    if (k->op.busy) {
+    if (k->busy > 0) {
         loop_reap(k->loop, &k->close_job, listener_shut, k);
-    } else if (k->retry_ms != INT64_MAX) { /* pausing */
-        listener_end(k);
     }
+    listener_end_if_idle(k);
 }

@@ -252,13 +252,48 @@ scan_packed(struct scan s, enum wire wire)
     return true;
 }
 
+/* What a scan has found so far. */
+struct found {
+    unsigned fields;
+    bool sure; /* nothing that packing could write in another way */
+};
+
+/* Is this a field that protobuf-c packs from what it unpacked to the same bytes,
+ * whatever stands in it?  `value` is its varint or its length.  Saying no costs
+ * time only: the bytes are then compared. */
+static bool
+field_is_sure(const ProtobufCFieldDescriptor *f, bool again, uint64_t value)
+{
+    bool oneof = (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
+    if (f->label == PROTOBUF_C_LABEL_REPEATED) {
+        return wire_of(f->type) == WIRE_BYTES;
+    }
+    if (again || (f->label != PROTOBUF_C_LABEL_NONE && !oneof)) {
+        return false;
+    }
+    switch ((int)f->type) {
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return true;
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+    case PROTOBUF_C_TYPE_UINT64:
+        return oneof || value != 0;
+    case PROTOBUF_C_TYPE_UINT32:
+        return (oneof || value != 0) && value <= UINT32_MAX;
+    case PROTOBUF_C_TYPE_BOOL:
+        return value == 1;
+    default:
+        return false;
+    }
+}
+
 static enum status scan_message(const ProtobufCMessageDescriptor *d, struct scan s,
-                                unsigned depth, unsigned *fields);
+                                unsigned depth, struct found *found);
 
 /* What stands in a field of wire type WIRE_BYTES; `f` is NULL if not known. */
 static enum status
 scan_inside(const ProtobufCFieldDescriptor *f, struct scan inside, unsigned depth,
-            unsigned *fields)
+            struct found *found)
 {
     if (f == NULL || f->type == PROTOBUF_C_TYPE_BYTES) {
         return STATUS_OK;
@@ -268,7 +303,7 @@ scan_inside(const ProtobufCFieldDescriptor *f, struct scan inside, unsigned dept
                                                                       : STATUS_MALFORMED;
     }
     if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
-        return scan_message(f->descriptor, inside, depth + 1, fields);
+        return scan_message(f->descriptor, inside, depth + 1, found);
     }
     if (f->label != PROTOBUF_C_LABEL_REPEATED || !scan_packed(inside, wire_of(f->type))) {
         return STATUS_MALFORMED;
@@ -276,26 +311,55 @@ scan_inside(const ProtobufCFieldDescriptor *f, struct scan inside, unsigned dept
     return STATUS_OK;
 }
 
+/* One value, its tag read already.  `value` is told its varint, or its length. */
+static enum status
+scan_value(const ProtobufCFieldDescriptor *f, unsigned wire, struct scan *s, unsigned depth,
+           struct found *found, uint64_t *value)
+{
+    struct scan inside;
+    switch (wire) {
+    case WIRE_VARINT:
+        return scan_varint(s, value) ? STATUS_OK : STATUS_MALFORMED;
+    case WIRE_64:
+        return scan_skip(s, 8) ? STATUS_OK : STATUS_MALFORMED;
+    case WIRE_32:
+        return scan_skip(s, 4) ? STATUS_OK : STATUS_MALFORMED;
+    case WIRE_BYTES:
+        if (!scan_varint(s, value)) {
+            return STATUS_MALFORMED;
+        }
+        inside.at = s->at;
+        if (!scan_skip(s, *value)) {
+            return STATUS_MALFORMED;
+        }
+        inside.end = s->at;
+        return scan_inside(f, inside, depth, found);
+    default: /* a group (3, 4), or no wire type (6, 7) */
+        return STATUS_MALFORMED;
+    }
+}
+
 /* Field numbers never fall: that is the order in which they are packed, and
  * fields of the future have the highest. */
 static enum status
 scan_message(const ProtobufCMessageDescriptor *d, struct scan s, unsigned depth,
-             unsigned *fields)
+             struct found *found)
 {
     if (depth > MESSAGE_DEPTH_MAX) {
         return STATUS_TOO_BIG;
     }
-    uint64_t before = 1;
+    uint64_t before = 0;
     unsigned next = 0; /* d->fields is sorted by number */
+    bool oneof = false;
     while (s.at < s.end) {
-        uint64_t key, value;
-        if (!scan_varint(&s, &key) || key > UINT32_MAX || key >> 3 < before) {
+        uint64_t key, value = 0;
+        if (!scan_varint(&s, &key) || key > UINT32_MAX || key >> 3 < before || key >> 3 == 0) {
             return STATUS_MALFORMED;
         }
-        if (++*fields > MESSAGE_FIELDS_MAX) {
+        if (++found->fields > MESSAGE_FIELDS_MAX) {
             return STATUS_TOO_BIG;
         }
-        uint64_t number = before = key >> 3;
+        uint64_t number = key >> 3;
         while (next < d->n_fields && d->fields[next].id < number) {
             next++;
         }
@@ -305,41 +369,43 @@ scan_message(const ProtobufCMessageDescriptor *d, struct scan s, unsigned depth,
         if (f != NULL && wire != WIRE_BYTES && wire != (unsigned)wire_of(f->type)) {
             return STATUS_MALFORMED;
         }
-        bool ok = false;
-        if (wire == WIRE_VARINT) {
-            ok = scan_varint(&s, &value);
-        } else if (wire == WIRE_64) {
-            ok = scan_skip(&s, 8);
-        } else if (wire == WIRE_32) {
-            ok = scan_skip(&s, 4);
-        } else if (wire == WIRE_BYTES) {
-            ok = scan_varint(&s, &value);
-            struct scan inside = {s.at, s.at};
-            ok = ok && scan_skip(&s, value);
-            inside.end = s.at;
-            enum status st = ok ? scan_inside(f, inside, depth, fields) : STATUS_MALFORMED;
-            if (st != STATUS_OK) {
-                return st;
-            }
+        enum status st = scan_value(f, wire, &s, depth, found, &value);
+        if (st != STATUS_OK) {
+            return st;
         }
-        if (!ok) { /* cut short, or a group (3, 4), or no wire type (6, 7) */
-            return STATUS_MALFORMED;
+        if (f == NULL || !field_is_sure(f, number == before, value)) {
+            found->sure = false;
+        } else if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0) {
+            found->sure = found->sure && !oneof;
+            oneof = true;
         }
+        before = number;
     }
     return STATUS_OK;
 }
 
-enum status
-pb_scan(const ProtobufCMessageDescriptor *d, struct view bytes, size_t bytes_max)
+static enum status
+scan(const ProtobufCMessageDescriptor *d, struct view bytes, size_t bytes_max, bool *sure)
 {
+    struct found found = {0, true};
+    *sure = true;
     if (bytes.count > bytes_max) {
         return STATUS_TOO_BIG;
     }
     if (bytes.count == 0) {
         return STATUS_OK;
     }
-    unsigned fields = 0;
-    return scan_message(d, (struct scan){bytes.bytes, bytes.bytes + bytes.count}, 1, &fields);
+    enum status st =
+        scan_message(d, (struct scan){bytes.bytes, bytes.bytes + bytes.count}, 1, &found);
+    *sure = found.sure;
+    return st;
+}
+
+enum status
+pb_scan(const ProtobufCMessageDescriptor *d, struct view bytes, size_t bytes_max)
+{
+    bool sure;
+    return scan(d, bytes, bytes_max, &sure);
 }
 
 /* ---- unpack ---------------------------------------------------------------- */
@@ -367,13 +433,22 @@ compare_append(ProtobufCBuffer *buffer, size_t count, const uint8_t *bytes)
     c->left -= count;
 }
 
+bool
+pb_is_canonical(const ProtobufCMessage *m, struct view bytes)
+{
+    struct compare c = {{compare_append}, bytes.bytes, bytes.count, true};
+    (void)protobuf_c_message_pack_to_buffer(m, &c.base);
+    return c.same && c.left == 0;
+}
+
 enum status
 pb_unpack(const ProtobufCMessageDescriptor *d, struct view bytes, size_t bytes_max,
           struct pb_arena *a, ProtobufCMessage **out)
 {
     static const uint8_t none = 0; /* no bytes may be no pointer */
+    bool sure;
     *out = NULL;
-    enum status st = pb_scan(d, bytes, bytes_max);
+    enum status st = scan(d, bytes, bytes_max, &sure);
     if (st != STATUS_OK) {
         return st;
     }
@@ -385,9 +460,7 @@ pb_unpack(const ProtobufCMessageDescriptor *d, struct view bytes, size_t bytes_m
     if (m == NULL) {
         return a->trouble != STATUS_OK ? a->trouble : STATUS_MALFORMED;
     }
-    struct compare c = {{compare_append}, bytes.bytes, bytes.count, true};
-    (void)protobuf_c_message_pack_to_buffer(m, &c.base);
-    if (!c.same || c.left != 0) {
+    if (!sure && !pb_is_canonical(m, bytes)) {
         return STATUS_MALFORMED;
     }
     *out = m;

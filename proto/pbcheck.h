@@ -23,6 +23,7 @@
 #define PROTO_PBCHECK_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,10 @@ MUST_USE enum status pb_scan(const ProtobufCMessageDescriptor *d, struct view by
  * STATUS_NO_MEMORY */
 MUST_USE enum status pb_unpack(const ProtobufCMessageDescriptor *d, struct view bytes,
                                size_t bytes_max, struct pb_arena *a, ProtobufCMessage **out);
+
+/* Are `bytes` what packing `m` gives?  pb_unpack compares only where its scan has not
+ * shown already that nothing can differ; the fuzz target always compares. */
+bool pb_is_canonical(const ProtobufCMessage *m, struct view bytes);
 
 /* Pack `m` into `out`.
  *
