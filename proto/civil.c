@@ -323,11 +323,8 @@ civil_format(const struct civil *t, char out[CIVIL_CHARS_MAX])
     if (t->precision < CIVIL_HOUR) {
         return;
     }
-    at += (size_t)snprintf(out + at, CIVIL_CHARS_MAX - at, "T%02d:%02d", (int)t->hour,
-                           (int)t->minute);
-    if (t->precision >= CIVIL_SECOND) {
-        at += (size_t)snprintf(out + at, CIVIL_CHARS_MAX - at, ":%02d", (int)t->second);
-    }
+    at += (size_t)snprintf(out + at, CIVIL_CHARS_MAX - at, "T%02d:%02d:%02d", (int)t->hour,
+                           (int)t->minute, (int)t->second);
     if (t->precision == CIVIL_FRACTION) {
         at += (size_t)snprintf(out + at, CIVIL_CHARS_MAX - at, ".%s", t->fraction);
     }

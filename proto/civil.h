@@ -58,13 +58,14 @@ bool civil_is_date(int32_t year, int32_t month, int32_t day);
  * STATUS_MALFORMED  not a time, or one that does not exist (month 13). */
 MUST_USE enum status civil_parse(struct view text, struct civil *out);
 
-/* Read exactly what civil_format writes: RFC 3339, or its date or date and hour
- * and minute, or YYYY[-MM].  STATUS_MALFORMED for anything else. */
+/* Read exactly what civil_format writes: RFC 3339, or its date, or YYYY[-MM].  STATUS_MALFORMED
+ * for anything else. */
 MUST_USE enum status civil_parse_rfc3339(struct view text, struct civil *out);
 
 /* Write `t` with its own precision, zone included when it has hours and a zone:
- * 2024, 2024-01, 2024-01-05, 2024-01-05T08:03+08:00, 2024-01-05T08:03:00.1+08:00.
- * CIVIL_HOUR is written with minutes 00, which RFC 3339 cannot leave out. */
+ * 2024, 2024-01, 2024-01-05, 2024-01-05T08:03:00+08:00, 2024-01-05T08:03:00.1+08:00.
+ * Minutes and seconds that were not stated are 00, because RFC 3339 (and FHIR)
+ * cannot leave them out of a time; days and months are never invented. */
 void civil_format(const struct civil *t, char out[CIVIL_CHARS_MAX]);
 
 /* Milliseconds since 1970-01-01T00:00Z of the first instant that `t` can mean;
