@@ -1,5 +1,6 @@
 #include "node/pack_schema.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +181,6 @@ on_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
 {
     struct log *log = context;
     char text[256];
-    unsigned long line = 0;
     if (level < CYAML_LOG_ERROR) {
         return;
     }
@@ -191,13 +191,39 @@ on_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
         where = strstr(text, "line ");
     }
     if (where != NULL && log->line == 0) {
-        line = strtoul(where + strcspn(where, "0123456789"), NULL, 10);
-        log->line = line;
+        log->line = strtoul(where + strcspn(where, "0123456789"), NULL, 10);
     }
-    if (log->what[0] == '\0' && strstr(text, "Backtrace") == NULL) {
+    bool backtrace = strstr(text, "Backtrace") != NULL || strncmp(text, "  in ", 5) == 0;
+    if (log->what[0] == '\0' && !backtrace) {
         const char *what = strncmp(text, "Load: ", 6) == 0 ? text + 6 : text;
         snprintf(log->what, sizeof log->what, "%s", what);
     }
+}
+
+/* libcyaml names the line where the mapping began; the key itself is more use. */
+static unsigned long
+line_of_key(struct view yaml, const struct log *log)
+{
+    static const char lead[] = "Unexpected key: ";
+    const char *key = log->what + sizeof lead - 1;
+    unsigned long line = 1;
+    if (strncmp(log->what, lead, sizeof lead - 1) != 0) {
+        return log->line == 0 ? 1 : log->line;
+    }
+    for (size_t at = 0; at < yaml.count; line++) {
+        const uint8_t *newline = memchr(yaml.bytes + at, '\n', yaml.count - at);
+        size_t end = newline == NULL ? yaml.count : (size_t)(newline - yaml.bytes);
+        while (at < end && (yaml.bytes[at] == ' ' || yaml.bytes[at] == '-')) {
+            at++;
+        }
+        if (line >= log->line && end - at > strlen(key) &&
+            yaml.bytes[at + strlen(key)] == ':' &&
+            memcmp(yaml.bytes + at, key, strlen(key)) == 0) {
+            return line;
+        }
+        at = end + 1;
+    }
+    return log->line == 0 ? 1 : log->line;
 }
 
 static cyaml_config_t
@@ -228,7 +254,7 @@ pack_schema_load(struct view yaml, const char *name, struct yaml_pack **out, cha
         return STATUS_NO_MEMORY;
     }
     if (rc != CYAML_OK || data == NULL) {
-        snprintf(error, error_bytes, "%s:%lu: %s", name, log.line == 0 ? 1 : log.line,
+        snprintf(error, error_bytes, "%s:%lu: %s", name, line_of_key(yaml, &log),
                  log.what[0] != '\0' ? log.what : cyaml_strerror(rc));
         return STATUS_MALFORMED;
     }

@@ -308,13 +308,13 @@ check_item(const struct pack_csv *csv, const struct list_columns *c, size_t row,
 {
     const char *code = pack_csv_cell(csv, row, c->needed[COLUMN_CODE]);
     if (hr_catalog_by_code(catalog, (struct hr_text){code, strlen(code)}) == NULL) {
-        return "item is not in the catalog";
+        return "is not in the catalog";
     }
     if (levels_of(pack_csv_cell(csv, row, c->needed[COLUMN_APPLIES])) == NULL) {
         return "applies_to is not tertiary, secondary, primary, tertiary_a or all";
     }
     if (pack_csv_cell(csv, row, c->needed[COLUMN_CITATION])[0] == '\0') {
-        return "item has no citation";
+        return "has no citation";
     }
     return NULL;
 }
@@ -366,7 +366,9 @@ write_items(struct pack_text *t, struct view data, const char *name,
     for (size_t row = 1; row < csv.row_count; row++) {
         const char *bad = check_item(&csv, &columns, row, catalog);
         if (bad != NULL) {
-            snprintf(error, error_bytes, "%s:%u: %s", name, (unsigned)csv.lines[row], bad);
+            snprintf(error, error_bytes, "%s:%u: item %.64s: %s", name,
+                     (unsigned)csv.lines[row],
+                     pack_csv_cell(&csv, row, columns.needed[COLUMN_CODE]), bad);
             st = STATUS_MALFORMED;
             goto cleanup;
         }

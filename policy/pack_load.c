@@ -416,7 +416,8 @@ load_row(struct lines *l, struct hr_pack *p)
         if (!hr_text_equal(r->listed.code, row->listed.code)) {
             break;
         }
-        if (r->listed.counted && (r->levels == row->levels || (r->levels & row->levels) != 0)) {
+        bool every = r->levels == 0 || row->levels == 0;
+        if (r->listed.counted && (every || (r->levels & row->levels) != 0)) {
             return hr_lines_refuse(l, "an item stands twice in one list");
         }
     }
@@ -681,6 +682,7 @@ read_pack(struct lines *l, struct hr_pack *p)
     if (l->bad != NULL) {
         return false;
     }
+    l->number = 2; /* what follows concerns the whole: say it at the pack's own line */
     if (!seen[LINE_PACK] || p->territory_count == 0 || p->scope_count == 0) {
         return hr_lines_refuse(l, "a pack needs a name, a territory and a scope");
     }
