@@ -138,7 +138,6 @@ struct glog {
     unsigned missing_tries;
     int64_t missing_next_ms;
     /* witness after an unclean start */
-    bool floor_known;
     uint64_t floor;
 };
 
@@ -254,6 +253,7 @@ struct gossip {
     struct gblob wants[GOSSIP_WANTS_MAX];
     size_t want_count;
     int64_t next_round_ms, next_pulse_ms, settled_ms;
+    bool floors_known; /* glog.floor was set, once */
     struct witness_keys witnesses;
     struct witness_keys keys; /* of the log keys_for */
     const struct glog *keys_for;

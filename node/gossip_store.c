@@ -189,10 +189,13 @@ may_witness(struct step *s, struct glog *log)
     if (g->settled_ms == 0 || s->e->now_ms < g->settled_ms) {
         return false;
     }
-    if (!log->floor_known) {
-        size_t others = log->offered_n - (log->offered_mine ? 1 : 0);
-        log->floor = others > 0 ? log->offered_size : log->cosigned_size;
-        log->floor_known = true;
+    if (!g->floors_known) {
+        g->floors_known = true;
+        for (size_t i = 0; i < g->log_count; i++) {
+            struct glog *l = g->logs[i];
+            size_t others = l->offered_n - (l->offered_mine ? 1 : 0);
+            l->floor = others > 0 ? l->offered_size : l->cosigned_size;
+        }
     }
     return log->offered_size > log->floor;
 }
@@ -200,9 +203,10 @@ may_witness(struct step *s, struct glog *log)
 static bool
 store_cosign(struct step *s, struct glog *log)
 {
-    if (!log->has_offered || log->offered_mine || log->offered_size > log->size ||
-        log->offered_size < log->witnessed_size || log->offered_size == 0 ||
-        !may_witness(s, log)) {
+    /* may_witness first: it takes note of the others' cosignatures in time */
+    if (!may_witness(s, log) || !log->has_offered || log->offered_mine ||
+        log->offered_size > log->size || log->offered_size < log->witnessed_size ||
+        log->offered_size == 0) {
         return false;
     }
     struct hash root;
