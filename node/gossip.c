@@ -171,6 +171,7 @@ gossip_set_members(struct gossip *g, const struct gossip_member *members, size_t
     g->auditor = self != NULL && self->auditor && !self->left;
     witness_keys_of_all(g->members, g->member_count, g->network, &g->witnesses);
     g->keys_for = NULL;
+    g->keys_turn++;
     const char *others[WITNESSES_MAX];
     size_t n = 0;
     for (size_t i = 0; i < g->witnesses.witness_count; i++) {

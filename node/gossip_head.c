@@ -253,6 +253,18 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
         peer_strike(s, p->session, "a head that its log did not sign");
         return;
     }
+    uint8_t *kept = gossip_update_take(s->u, NOTE_BYTES_MAX);
+    size_t count = 0;
+    if (kept == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    st = witness_keep(note, head.log_lines, kept, &count);
+    if (st != STATUS_OK) {
+        step_fail(s, st);
+        return;
+    }
+    note = (struct view){kept, count};
     if (log->own) {
         own_shown(s, log, &head, note, p->session);
         return;
@@ -285,7 +297,7 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
 {
     uint64_t size = 0;
     struct hash root;
-    struct view stored;
+    struct view stored = {0};
     struct witness_head head;
     if (log->frozen || !peek(note, log, &size, &root) ||
         (log->has_offered && size < log->offered_size) || size < log->offer_size) {
@@ -299,31 +311,50 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
         return;
     }
     const struct witness_keys *keys = log_keys(s->g, log);
-    if (witness_open(note, view_of_text(log->origin), keys, s->e->now_s, &head) != STATUS_OK) {
+    uint8_t *out = gossip_update_take(s->u, NOTE_BYTES_MAX);
+    size_t count = 0, added = 0;
+    if (out == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    /* On top of what was verified before, or from the beginning. */
+    struct view base = {0};
+    if (log->offer.count > 0 && witness_same_text(bytes_view(&log->offer), note)) {
+        base = bytes_view(&log->offer);
+    } else if (log->has_offered && size == log->offered_size &&
+               witness_same_text(stored, note)) {
+        base = stored;
+    }
+    enum status st;
+    if (base.count > 0) {
+        st = witness_add(base, note, keys, out, &count, &added);
+    } else {
+        st = witness_open(note, view_of_text(log->origin), keys, s->e->now_s, &head);
+        if (st == STATUS_OK) {
+            st = witness_keep(note, head.lines, out, &count);
+            added = 1;
+        }
+    }
+    if (st == STATUS_UNKNOWN_KEY) {
+        return; /* its charter may be newer than ours */
+    }
+    if (st != STATUS_OK) {
         peer_strike(s, p->session, "an offered head with a signature that is not valid");
         return;
     }
-    for (size_t i = 0; log->own && i < keys->witness_count; i++) {
-        if ((head.witnesses >> i & 1) != 0) {
-            signgate_heard(&s->g->gate, log->origin, keys->names[i]);
-        }
-    }
-    if (log->offer.count > 0 && size == log->offer_size &&
-        hash_equal(&root, &log->offer_root)) {
-        uint8_t *merged = gossip_update_take(s->u, NOTE_BYTES_MAX);
-        size_t count = 0, added = 0;
-        if (merged == NULL) {
-            step_fail(s, STATUS_NO_MEMORY);
-            return;
-        }
-        if (witness_merge(bytes_view(&log->offer), note, keys, s->e->now_s, merged, &count,
-                          &added) == STATUS_OK &&
-            !bytes_set(&log->offer, (struct view){merged, count})) {
-            step_fail(s, STATUS_NO_MEMORY);
-        }
+    struct view kept = {out, count};
+    if (added == 0) {
         return;
     }
-    if (!bytes_set(&log->offer, note)) {
+    if (log->own && witness_recall(kept, view_of_text(log->origin), keys, s->e->now_s, &head) ==
+                        STATUS_OK) {
+        for (size_t i = 0; i < keys->witness_count; i++) {
+            if ((head.witnesses >> i & 1) != 0) {
+                signgate_heard(&s->g->gate, log->origin, keys->names[i]);
+            }
+        }
+    }
+    if (!bytes_set(&log->offer, kept)) {
         step_fail(s, STATUS_NO_MEMORY);
         return;
     }

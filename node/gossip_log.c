@@ -121,11 +121,15 @@ log_free(struct glog *log)
 }
 
 const struct witness_keys *
-log_keys(struct gossip *g, const struct glog *log)
+log_keys(struct gossip *g, struct glog *log)
 {
+    if (log->keys_turn != g->keys_turn) {
+        witness_author_keys(member_find(g, log->parts.institution), log->origin, &log->author);
+        log->keys_turn = g->keys_turn;
+        g->keys_for = NULL;
+    }
     if (g->keys_for != log) {
-        witness_keys_of_log(member_find(g, log->parts.institution), &g->witnesses, log->origin,
-                            &g->keys);
+        witness_keys_of_log(&log->author, log->parts.institution, &g->witnesses, &g->keys);
         g->keys_for = log;
     }
     return &g->keys;

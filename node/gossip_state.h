@@ -81,6 +81,8 @@ struct glog {
     char origin[ORIGIN_CHARS_MAX + 1];
     struct origin parts;
     uint32_t id;
+    uint64_t keys_turn; /* of the members that `author` was made under */
+    struct witness_author author;
     bool in_store, own, frozen;
     uint64_t size; /* entries held */
     bool has_head;
@@ -257,6 +259,7 @@ struct gossip {
     struct witness_keys witnesses;
     struct witness_keys keys; /* of the log keys_for */
     const struct glog *keys_for;
+    uint64_t keys_turn;
 };
 
 /* One step: the event, where actions go, and the first thing that went wrong. */
@@ -286,7 +289,7 @@ bool log_wants_entries(const struct gossip *g, const struct glog *log);
 void sync_answered(struct step *s, const struct greq *r, struct view message, struct view raw);
 void sync_given_up(struct step *s, const struct greq *r);
 void log_drop_sync(struct gossip *g, struct glog *log);
-const struct witness_keys *log_keys(struct gossip *g, const struct glog *log);
+const struct witness_keys *log_keys(struct gossip *g, struct glog *log);
 /* The root of our copy at `size`; STATUS_NOT_FOUND: it is shorter. */
 enum status log_root_at(struct step *s, const struct glog *log, uint64_t size,
                         struct hash *root);

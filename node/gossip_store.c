@@ -156,8 +156,7 @@ store_offer(struct step *s, struct glog *log)
             step_fail(s, STATUS_NO_MEMORY);
             return false;
         }
-        st = witness_merge(stored, note, log_keys(s->g, log), s->e->now_s, merged, &count,
-                           &added);
+        st = witness_add(stored, note, log_keys(s->g, log), merged, &count, &added);
         if (st != STATUS_OK || added == 0) {
             offer_forget(log);
             return false;

@@ -41,17 +41,35 @@ witness_keys_of_all(const struct gossip_member *members, size_t count, const cha
 }
 
 void
-witness_keys_of_log(const struct gossip_member *author, const struct witness_keys *all,
-                    const char *origin, struct witness_keys *out)
+witness_author_keys(const struct gossip_member *author, const char *origin,
+                    struct witness_author *out)
 {
-    out->count = out->witness_count = 0;
-    if (author != NULL) {
-        add_keys(out, author->log_keys, author->log_key_count, origin, NOTE_KEY_ED25519, 0);
+    out->count = 0;
+    for (size_t i = 0; author != NULL && i < author->log_key_count; i++) {
+        if (note_key_make(view_of_text(origin), NOTE_KEY_ED25519,
+                          author->log_keys[i].public_key,
+                          &out->keys[out->count]) == STATUS_OK) {
+            out->from_s[out->count] = author->log_keys[i].from_s;
+            out->to_s[out->count++] = author->log_keys[i].to_s;
+        }
+    }
+}
+
+void
+witness_keys_of_log(const struct witness_author *author, const char *institution,
+                    const struct witness_keys *all, struct witness_keys *out)
+{
+    out->witness_count = 0;
+    out->count = author->count;
+    for (size_t i = 0; i < author->count; i++) {
+        out->keys[i] = author->keys[i];
+        out->from_s[i] = author->from_s[i];
+        out->to_s[i] = author->to_s[i];
     }
     out->log_count = out->count;
     uint8_t number[WITNESSES_MAX];
     for (size_t i = 0; i < all->witness_count; i++) {
-        bool own = author != NULL && strcmp(all->names[i], author->institution) == 0;
+        bool own = strcmp(all->names[i], institution) == 0;
         number[i] = own ? UINT8_MAX : (uint8_t)out->witness_count;
         if (!own) {
             out->names[out->witness_count++] = all->names[i];
@@ -124,6 +142,9 @@ witness_open(struct view bytes, struct view origin, const struct witness_keys *k
     }
     for (size_t i = 0; i < verified.count; i++) {
         size_t k = verified.signers[i].key;
+        if (k < keys->log_count) {
+            head.log_lines |= UINT64_C(1) << verified.signers[i].line;
+        }
         if (k < keys->log_count && (in_force(keys, k, now_s + CHARTER_SKEW_S_MAX) ||
                                     in_force(keys, k, now_s) || in_force(keys, k, oldest_s))) {
             signed_by_log = true;
@@ -132,6 +153,7 @@ witness_open(struct view bytes, struct view origin, const struct witness_keys *k
     if (!signed_by_log) {
         return STATUS_UNKNOWN_KEY;
     }
+    head.lines = verified.lines;
     head.text = note.text;
     head.size = c.size;
     head.root = c.root;
@@ -208,19 +230,87 @@ witness_covers(struct view ours, struct view theirs)
 }
 
 enum status
-witness_merge(struct view ours, struct view theirs, const struct witness_keys *keys,
-              int64_t now_s, uint8_t *out, size_t *count, size_t *added)
+witness_keep(struct view bytes, uint64_t lines, uint8_t out[NOTE_BYTES_MAX], size_t *count)
+{
+    struct note note;
+    enum status st = note_parse(bytes, &note);
+    return st == STATUS_OK ? note_write(&note, lines, out, NOTE_BYTES_MAX, count) : st;
+}
+
+bool
+witness_same_text(struct view a, struct view b)
+{
+    struct note x, y;
+    return note_parse(a, &x) == STATUS_OK && note_parse(b, &y) == STATUS_OK &&
+           x.text.count == y.text.count &&
+           memcmp(x.text.bytes, y.text.bytes, x.text.count) == 0;
+}
+
+/* Whether a line is by this key, as name and id say. */
+static bool
+line_is_by(const struct note_signature *line, const struct note_key *key)
+{
+    return line->id == key->id && strlen(key->name) == line->name.count &&
+           memcmp(key->name, line->name.bytes, line->name.count) == 0;
+}
+
+static bool
+has_line_by(const struct note *note, const struct note_key *key)
+{
+    for (size_t i = 0; i < note->signature_count; i++) {
+        if (line_is_by(&note->signatures[i], key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status
+witness_add(struct view ours, struct view theirs, const struct witness_keys *keys,
+            uint8_t out[NOTE_BYTES_MAX], size_t *count, size_t *added)
 {
     struct note a, b;
+    uint64_t taken = 0; /* keys, so that one that stands twice in theirs counts once */
+    *added = 0;
     enum status st = note_parse(ours, &a);
     if (st == STATUS_OK) {
         st = note_parse(theirs, &b);
     }
-    if (st == STATUS_OK) {
-        st = note_merge(&a, &b, keys->keys, keys->count, now_s, out, NOTE_BYTES_MAX, count,
-                        added);
+    if (st != STATUS_OK) {
+        return st;
     }
-    return st;
+    if (a.text.count != b.text.count || memcmp(a.text.bytes, b.text.bytes, a.text.count) != 0) {
+        return STATUS_MALFORMED;
+    }
+    memcpy(out, ours.bytes, ours.count);
+    *count = ours.count;
+    for (size_t i = 0; i < b.signature_count; i++) {
+        const struct note_signature *line = &b.signatures[i];
+        for (size_t k = keys->log_count; k < keys->count; k++) {
+            int64_t time_s;
+            if (!line_is_by(line, &keys->keys[k]) || (taken >> k & 1) != 0 ||
+                has_line_by(&a, &keys->keys[k])) {
+                continue;
+            }
+            st = line->payload_count != COSIGNATURE_PAYLOAD_BYTES
+                     ? STATUS_BAD_SIGNATURE
+                     : cosignature_check(&keys->keys[k], a.text,
+                                         (struct view){line->payload, line->payload_count},
+                                         &time_s);
+            if (st != STATUS_OK) {
+                return STATUS_BAD_SIGNATURE;
+            }
+            if (line->line.count > NOTE_BYTES_MAX - *count ||
+                a.signature_count + *added == NOTE_SIGNATURES_MAX) {
+                return STATUS_TOO_BIG;
+            }
+            memcpy(out + *count, line->line.bytes, line->line.count);
+            *count += line->line.count;
+            ++*added;
+            taken |= UINT64_C(1) << k;
+        }
+    }
+    return STATUS_OK;
 }
 
 enum status

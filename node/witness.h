@@ -30,10 +30,20 @@ struct witness_keys {
 void witness_keys_of_all(const struct gossip_member *members, size_t count, const char *network,
                          struct witness_keys *out);
 
-/* The keys for the log `origin` of `author` (NULL: no member): its log keys and
- * those of the witnesses, itself left out. */
-void witness_keys_of_log(const struct gossip_member *author, const struct witness_keys *all,
-                         const char *origin, struct witness_keys *out);
+/* The keys of the author of one log.  Dear, too: kept with the log. */
+struct witness_author {
+    size_t count;
+    struct note_key keys[GOSSIP_MEMBER_KEYS_MAX];
+    int64_t from_s[GOSSIP_MEMBER_KEYS_MAX], to_s[GOSSIP_MEMBER_KEYS_MAX];
+};
+/* NULL: no member, no keys. */
+void witness_author_keys(const struct gossip_member *author, const char *origin,
+                         struct witness_author *out);
+
+/* The keys for a log of `institution`: its author's and those of the witnesses,
+ * itself left out. */
+void witness_keys_of_log(const struct witness_author *author, const char *institution,
+                         const struct witness_keys *all, struct witness_keys *out);
 
 /* What a head says, and who vouches for it. */
 struct witness_head {
@@ -42,6 +52,8 @@ struct witness_head {
     struct hash root;
     uint32_t witnesses; /* bit i: witness i cosigned, at a time that has come */
     size_t cosigned;    /* how many */
+    uint64_t log_lines; /* witness_open: the lines by the log itself, */
+    uint64_t lines;     /* and all that verified, for witness_keep */
 };
 
 /* Read and verify a head of `origin`.  The log's key must be in force at now_s,
@@ -65,11 +77,23 @@ MUST_USE enum status witness_recall(struct view bytes, struct view origin,
  * texts are the same): then there is nothing to verify or to merge. */
 bool witness_covers(struct view ours, struct view theirs);
 
-/* Merge two notes of one text, of which `ours` was verified: lines of unknown
- * keys are dropped.  out takes NOTE_BYTES_MAX.  Statuses as note_merge. */
-MUST_USE enum status witness_merge(struct view ours, struct view theirs,
-                                   const struct witness_keys *keys, int64_t now_s, uint8_t *out,
-                                   size_t *count, size_t *added);
+/* Write the note with those of its lines only: what a stranger appended goes. */
+MUST_USE enum status witness_keep(struct view bytes, uint64_t lines,
+                                  uint8_t out[NOTE_BYTES_MAX], size_t *count);
+
+/* Write `ours`, which was verified, with the cosignatures of `theirs` added by
+ * witnesses that are not on it.  Only new lines are verified, so that a note that
+ * comes from fifteen peers costs one verification for each witness.
+ *
+ * STATUS_OK             *added says how many.
+ * STATUS_MALFORMED, STATUS_TOO_BIG  not notes, or of two texts.
+ * STATUS_BAD_SIGNATURE  a new line of a known key is not valid. */
+MUST_USE enum status witness_add(struct view ours, struct view theirs,
+                                 const struct witness_keys *keys, uint8_t out[NOTE_BYTES_MAX],
+                                 size_t *count, size_t *added);
+
+/* Whether the two notes have the same text. */
+bool witness_same_text(struct view a, struct view b);
 
 /* May a witness sign (size, root) after it signed (last_size, last_root)?
  * `last_root_now` is the root that our copy of the log has at last_size; a
