@@ -35,6 +35,7 @@ struct member_build {
     bool *named;            /* of those: the source names it, too */
     size_t before_count;
     struct charter_epoch_keys keys;
+    char keys_path[FILE_PATH_CHARS_MAX];
     bool left_now; /* a member of the version before has left */
     Hr__MemberRow **rows;
     bool *sealed; /* gets network keys */
@@ -495,10 +496,18 @@ read_network_keys(struct member_build *b)
 {
     struct charter_source *s = b->s;
     char error[FILE_ERROR_CHARS];
+    int n = s->o->network_keys != NULL
+                ? snprintf(b->keys_path, sizeof b->keys_path, "%s", s->o->network_keys)
+                : snprintf(b->keys_path, sizeof b->keys_path, "%s/network-keys-%s", s->o->home,
+                           s->head.network);
+    if (n < 0 || (size_t)n >= sizeof b->keys_path) {
+        snprintf(s->error, CHARTER_SOURCE_ERROR_CHARS, "the name of a file is too long");
+        return STATUS_TOO_BIG;
+    }
     uint8_t *bytes;
     size_t count;
     enum status st =
-        file_read(s->o->network_keys, CHARTER_NETWORK_KEYS_BYTES_MAX, &bytes, &count, error);
+        file_read(b->keys_path, CHARTER_NETWORK_KEYS_BYTES_MAX, &bytes, &count, error);
     if (st == STATUS_NOT_FOUND) {
         memcpy(b->keys.network, s->head.network, sizeof b->keys.network);
         return STATUS_OK;
@@ -512,7 +521,7 @@ read_network_keys(struct member_build *b)
     free(bytes);
     if (st != STATUS_OK || strcmp(b->keys.network, s->head.network) != 0) {
         snprintf(s->error, CHARTER_SOURCE_ERROR_CHARS, "%.300s: not the network keys of %s",
-                 s->o->network_keys, s->head.network);
+                 b->keys_path, s->head.network);
         return st != STATUS_OK ? st : STATUS_REFUSED;
     }
     return STATUS_OK;
@@ -535,19 +544,23 @@ advance_epoch(struct member_build *b, uint32_t *highest)
     const Hr__MemberRow *old = epochs_before(b);
     int64_t now = s->head.issued_at_s;
     struct charter_epoch_key *last = k->count == 0 ? NULL : &k->epochs[k->count - 1];
+    uint32_t published =
+        old == NULL || old->n_epochs == 0 ? 0 : old->epochs[old->n_epochs - 1]->epoch;
     *highest = last == NULL ? 0 : last->key.epoch;
-    if (old != NULL && old->n_epochs > 0 && old->epochs[old->n_epochs - 1]->epoch > *highest) {
-        *highest = old->epochs[old->n_epochs - 1]->epoch;
+    if (published > *highest) {
+        *highest = published;
         if (!s->o->new_epoch) {
             snprintf(s->error, CHARTER_SOURCE_ERROR_CHARS,
                      "%.300s lacks the key of epoch %" PRIu32
                      ": bring back the file, or begin a new epoch with --new-epoch",
-                     s->o->network_keys, *highest);
+                     b->keys_path, *highest);
             return STATUS_NOT_FOUND;
         }
         last = NULL;
     }
-    if (last != NULL && !s->o->new_epoch && !b->left_now &&
+    /* An epoch that the version before does not know was begun by an earlier try. */
+    bool leaves = b->left_now && last != NULL && last->key.epoch == published;
+    if (last != NULL && !s->o->new_epoch && !leaves &&
         now - last->from_s <= (int64_t)EPOCH_DAYS_MAX * DAY_S) {
         return STATUS_OK;
     }
@@ -566,8 +579,8 @@ advance_epoch(struct member_build *b, uint32_t *highest)
     randombytes_buf(e->key.key, sizeof e->key.key);
     char text[CHARTER_NETWORK_KEYS_BYTES_MAX], error[FILE_ERROR_CHARS];
     size_t count = charter_epoch_keys_encode(k, text);
-    enum status st = file_write(s->o->network_keys, (struct view){(const uint8_t *)text, count},
-                                0600, true, error);
+    enum status st = file_write(b->keys_path, (struct view){(const uint8_t *)text, count}, 0600,
+                                true, error);
     sodium_memzero(text, sizeof text);
     if (st != STATUS_OK) {
         snprintf(s->error, CHARTER_SOURCE_ERROR_CHARS, "%s", error);
@@ -754,7 +767,7 @@ charter_source_members(struct charter_source *s)
         return source_no_memory(s);
     }
     if ((st = load_before(b)) == STATUS_OK && (st = read_members(b)) == STATUS_OK &&
-        (st = check_nobody_vanished(b)) == STATUS_OK && s->o->network_keys != NULL &&
+        (st = check_nobody_vanished(b)) == STATUS_OK &&
         (st = read_network_keys(b)) == STATUS_OK &&
         (st = advance_epoch(b, &highest)) == STATUS_OK) {
         st = add_epochs_row(b);

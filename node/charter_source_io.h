@@ -17,7 +17,8 @@ struct charter_source_options {
     const char *previous;                       /* file of the version before, or NULL */
     int64_t now_s;                              /* issued_at unless the source says it */
     /* members only */
-    const char *network_keys;  /* file of the network's keys; made when missing */
+    const char *network_keys;  /* file of the network's keys, made when missing; or NULL ... */
+    const char *home;          /* ... then HOME/network-keys-<network> */
     bool new_epoch;            /* end the current epoch now */
     uint32_t look_back_epochs; /* how many earlier epochs a new member gets */
 };

@@ -10,6 +10,10 @@
 /* clang-format off */
 /* setting up */
 
+COMMAND(init, "make a home: seed, store, configuration, join file")
+
+COMMAND(charter, "write, sign, adopt and show what governs a network")
+
 /* results in, results out */
 COMMAND(import, "results in: HL7 v2 and CSV files; --dry-run shows what they say")
 

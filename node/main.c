@@ -1,4 +1,6 @@
 /* main.c: the huren command.  The rows stand in node/commands.h. */
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/cli.h"
@@ -12,5 +14,9 @@ static const struct cli_command commands[] = {
 int
 main(int argc, char **argv)
 {
+    if (sodium_init() < 0) {
+        fputs("huren: no source of random bytes\n", stderr);
+        return CLI_TROUBLE;
+    }
     return cli_main(commands, argc, argv, getenv("HUREN_HOME"), stdout, stderr);
 }

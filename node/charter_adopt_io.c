@@ -1,0 +1,52 @@
+/* charter_adopt_io.c: see charter_adopt_io.h. */
+#include "node/charter_adopt_io.h"
+
+#include "node/charter_store_io.h"
+#include "proto/text.h"
+
+/* The document as it is in the charter afterwards, with merged signatures, or as
+ * it came when a later version took its place at once. */
+static const struct charter_document *
+as_kept(const struct charter *after, const struct charter_document *d)
+{
+    const struct charter_document *kept = d->head.kind == CHARTER_ROOT
+                                              ? charter_root_version(after, d->head.version)
+                                              : charter_document(after, d->head.kind);
+    return kept != NULL && hash_equal(&kept->head.hash, &d->head.hash) ? kept : d;
+}
+
+static enum status
+write_step(struct store_txn *txn, const struct charter_document *d,
+           const struct charter_step *step, const struct charter *after)
+{
+    if ((step->status == STATUS_OK || step->status == STATUS_EXISTS) && after != NULL) {
+        return charter_store_put(txn, as_kept(after, d));
+    }
+    return store_refused_put(txn, text_view(d->head.network), step->status, d->note);
+}
+
+enum status
+charter_adopt_write(struct store *store, const struct charter_document *const *documents,
+                    const struct charter_step *steps, size_t count, const struct charter *after)
+{
+    struct store_txn *txn;
+    uint64_t bytes = 64 * 1024;
+    for (size_t i = 0; i < count; i++) {
+        bytes += documents[i]->note.count;
+        for (size_t r = 0; r < documents[i]->row_count; r++) {
+            bytes += documents[i]->rows[r].count + 256;
+        }
+    }
+    enum status st = store_begin_write(store, STORE_PUBLISH, bytes, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    for (size_t i = 0; st == STATUS_OK && i < count; i++) {
+        st = write_step(txn, documents[steps[i].document], &steps[i], after);
+    }
+    if (st != STATUS_OK) {
+        store_abort(txn);
+        return st;
+    }
+    return store_commit(txn);
+}
