@@ -38,4 +38,7 @@ struct call_sink {
  * write texts to cli->out and cli->err, and return the exit code (call_io.c). */
 int call_run(struct cli *cli, const struct call *call);
 
+/* The same, with a sink of the command's own. */
+int call_run_sink(struct cli *cli, const struct call *call, struct call_sink *sink);
+
 #endif

@@ -110,7 +110,7 @@ take_catalog_row(void *user, const struct csv_row *r)
     row->item.kind = text_is(kind, "lab")         ? "laboratory"
                      : text_is(kind, "imaging")   ? "imaging"
                      : text_is(kind, "pathology") ? "pathology"
-                                                     : NULL;
+                                                  : NULL;
     if (row->item.kind == NULL ||
         !text_to_u32(cell(r, &reader->columns, 0), &row->item.number)) {
         return STATUS_MALFORMED;

@@ -9,17 +9,28 @@
 
 /* clang-format off */
 /* setting up */
+COMMAND(init, "make a home for an institution, or add a network to it")
 
 COMMAND(init, "make a home: seed, store, configuration, join file")
 
 COMMAND(charter, "write, sign, adopt and show what governs a network")
 
 /* results in, results out */
+
+COMMAND(lookup, "who holds a result for this patient, and is it recognized here")
 COMMAND(import, "results in: HL7 v2 and CSV files; --dry-run shows what they say")
 
 /* proofs and rules */
+
+COMMAND(verify, "check evidence with nothing but the charter's root")
+
+COMMAND(log, "the signed logs of this home: checkpoint, prove, tiles, vkey")
 COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build")
 
 /* running */
+
+COMMAND(serve, "the daemon: gossip, look-ups, commands")
+
+COMMAND(status, "heads, members, cosigning, staleness, forks, space")
 
 /* clang-format on */

@@ -188,9 +188,8 @@ origin_is_charter_name(struct view text, const char *network, struct view *key_n
     struct view rest = text, part;
     char name[INSTITUTION_CHARS_MAX + 1];
     if (text.count == 0 || !take_part(&rest, &part) || !text_is(part, network) ||
-        !take_part(&rest, &part) || !text_is(part, charter_part) ||
-        !take_part(&rest, &part) || rest.bytes != NULL ||
-        take_name(part, INSTITUTION_CHARS_MAX, name) != STATUS_OK) {
+        !take_part(&rest, &part) || !text_is(part, charter_part) || !take_part(&rest, &part) ||
+        rest.bytes != NULL || take_name(part, INSTITUTION_CHARS_MAX, name) != STATUS_OK) {
         return false;
     }
     *key_name = part;

@@ -46,7 +46,7 @@ enum {
     FRAME_BYTES_MAX = 1024 * 1024,
     MESSAGE_BYTES_MAX = 64 * 1024, /* a protobuf message inside a frame */
     MESSAGE_DEPTH_MAX = 8,
-    MESSAGE_FIELDS_MAX = 8192,
+    MESSAGE_FIELDS_MAX = 49152, /* a report of REPORT_ITEMS_MAX items has some 30,000 */
     MESSAGE_HEAP_BYTES_MAX = 2 * 1024 * 1024, /* what unpacking one may allocate */
     NOISE_MESSAGE_BYTES_MAX = 65535,
     SESSIONS_MAX = 512,

@@ -1,0 +1,136 @@
+/* cmd_log.c: huren log: the signed logs of this home, for anybody to check. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "crypto/note.h"
+#include "node/call.h"
+#include "node/cli.h"
+
+const char cmd_log_help[] =
+    "usage: huren log checkpoint pub|exch [--network NET]\n"
+    "       huren log prove pub|exch INDEX [--network NET]\n"
+    "       huren log tiles pub|exch DIR [--network NET]\n"
+    "       huren log vkey pub|exch [--network NET]\n"
+    "\n"
+    "The logs of this home, in published formats that need none of our software:\n"
+    "  checkpoint  the newest signed head with its cosignatures (C2SP signed note)\n"
+    "  prove       that entry INDEX is in the log (C2SP tlog-proof)\n"
+    "  tiles       the whole log as static files under DIR (C2SP tlog-tiles)\n"
+    "  vkey        the key that checks its heads (signed-note verifier key)\n"
+    "pub holds what this institution published, exch what it asked, answered and decided.\n"
+    "\n"
+    "exit: 0 done, 1 nothing signed yet or no such entry, 2 could not do it\n";
+
+struct tiles_sink {
+    struct cli *cli;
+    const char *folder;
+    uint64_t files;
+    int exit_code;
+};
+
+static void
+tiles_text(void *ctx, bool err, const char *text, size_t n)
+{
+    struct tiles_sink *s = ctx;
+    fwrite(text, 1, n, err ? s->cli->err : s->cli->out);
+}
+
+/* Make the folders of `path`, which ends in a file name. */
+static bool
+make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        bool ok = mkdir(path, 0755) == 0 || errno == EEXIST;
+        *slash = '/';
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+tiles_blob(void *ctx, const char *name, struct view bytes)
+{
+    struct tiles_sink *s = ctx;
+    char path[4096];
+    if (strstr(name, "..") != NULL ||
+        (size_t)snprintf(path, sizeof path, "%s/%s", s->folder, name) >= sizeof path) {
+        return;
+    }
+    FILE *f = make_folders(path) ? fopen(path, "wb") : NULL;
+    bool ok = f != NULL && fwrite(bytes.bytes, 1, bytes.count, f) == bytes.count;
+    ok = f != NULL && fclose(f) == 0 && ok;
+    if (!ok) {
+        s->exit_code = cli_error(s->cli, CLI_TROUBLE, "writing %s: %s", path, strerror(errno));
+    }
+    s->files++;
+}
+
+static void
+tiles_done(void *ctx, int exit_code)
+{
+    struct tiles_sink *s = ctx;
+    s->exit_code = s->exit_code == 0 ? exit_code : s->exit_code;
+}
+
+static bool
+read_index(const char *text, json_t *args)
+{
+    char *end;
+    errno = 0;
+    unsigned long long index = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || index > INT64_MAX) {
+        return false;
+    }
+    json_object_set_new(args, "index", json_integer((json_int_t)index));
+    return true;
+}
+
+int
+cmd_log(struct cli *cli, int argc, char **argv)
+{
+    const char *network = NULL;
+    struct cli_option options[] = {{"--network", &network, 1, 0}, {NULL, NULL, 0, 0}};
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    const char *what = argc > 1 ? argv[1] : "";
+    bool prove = strcmp(what, "prove") == 0;
+    bool tiles = strcmp(what, "tiles") == 0;
+    bool plain = strcmp(what, "checkpoint") == 0 || strcmp(what, "vkey") == 0;
+    if (argc != (prove || tiles ? 4 : 3) || !(prove || tiles || plain)) {
+        return cli_error(
+            cli, CLI_TROUBLE,
+            "wants checkpoint, prove, tiles or vkey, and pub or exch; huren log --help");
+    }
+    json_t *args = json_pack("{s:s,s:s}", "what", what, "log", argv[2]);
+    if (network != NULL) {
+        json_object_set_new(args, "network", json_string(network));
+    }
+    int exit_code = CLI_TROUBLE;
+    if (prove && !read_index(argv[3], args)) {
+        cli_error(cli, CLI_TROUBLE, "%s is no index: wants a number from 0", argv[3]);
+    } else {
+        struct call call = {.command = "log", .args = args};
+        if (tiles) {
+            struct tiles_sink s = {.cli = cli, .folder = argv[3]};
+            struct call_sink sink = {&s, tiles_text, tiles_blob, tiles_done};
+            exit_code = call_run_sink(cli, &call, &sink);
+            exit_code = s.exit_code != 0 ? s.exit_code : exit_code;
+            if (exit_code == CLI_YES) {
+                fprintf(cli->out, "%" PRIu64 " files in %s\n", s.files, argv[3]);
+            }
+        } else {
+            exit_code = call_run(cli, &call);
+        }
+    }
+    json_decref(args);
+    return exit_code;
+}

@@ -1,0 +1,36 @@
+/* decision_input.h: what a decision is made of, from charter and report.
+ *
+ * Source: policy contract (DECIDE), DESIGN 7: every member under `issuer`,
+ * `receiver` and `quality` comes from the charter; what stands in a document
+ * that is missing or past its stale_after enters as unknown.  Pure. */
+#ifndef NODE_DECISION_INPUT_H
+#define NODE_DECISION_INPUT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "node/charter.h"
+#include "proto/report.pb-c.h"
+
+/* What the place of the decision adds.  Text may be NULL, JSON too (borrowed). */
+struct decision_case {
+    const char *issuer;   /* institution codes, in lower case */
+    const char *receiver; /* NULL for a mark */
+    int64_t at_s;         /* moment of the decision */
+    const json_t *order;  /* as in the contract, or NULL */
+    const json_t *doctor;
+    const char *encounter;
+    bool in_doubt; /* identity in doubt, or the log is disputed */
+};
+
+/* The input for row `item` of `report` under `pack`.  A new reference; NULL
+ * without memory.  `at` is written in UTC+8. */
+MUST_USE json_t *decision_input(const struct charter *c, const struct decision_case *k,
+                                const char *pack, const Hr__Report *report,
+                                const Hr__Item *item);
+
+/* "2026-11-22T09:30:00+08:00" (26 bytes with the NUL) and "2026-11-22" (11). */
+void decision_time(int64_t unix_s, char out[26]);
+void decision_date(int64_t unix_s, char out[11]);
+
+#endif

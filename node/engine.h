@@ -1,0 +1,195 @@
+/* engine.h: the one owner of a home, inside: shared by the engine_*_io.c files
+ * and nothing else.  Others use call.h.
+ *
+ * One thread turns one loop (DESIGN 3): collect events, step the pure machines,
+ * write all that waits in one synced transaction, and only then sign, send and
+ * answer.  Nothing here is called by two threads. */
+#ifndef NODE_ENGINE_H
+#define NODE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/keys.h"
+#include "node/call.h"
+#include "node/charter.h"
+#include "node/config.h"
+#include "node/gossip.h"
+#include "node/home_io.h"
+#include "node/net.h"
+#include "node/policy_json.h"
+#include "node/publish.h"
+#include "store/log.h"
+#include "store/store.h"
+
+enum {
+    ENGINE_NETWORKS_MAX = 8,
+    ENGINE_HEAD_BYTES_MAX = 1024,
+    ENGINE_SIGN_MS = 100,        /* own heads are signed at most this often */
+    ENGINE_RECEIPT_MS = 10000,   /* DESIGN 9 */
+    ENGINE_INDEX_IDLE_MS = 2000, /* rows of the index are written when this idle */
+    ENGINE_READERS_MS = 60000,   /* store_reader_check */
+};
+
+/* Spaces of the store's named values (kv.h). */
+enum engine_space {
+    SPACE_HOME = 1,       /* of a network: "exch" = origin of the exch log in use */
+    SPACE_RECEIPT = 2,    /* institution -> newest receipt note of its exch log */
+    SPACE_RELIED = 3,     /* origin 0x00 leaf -> institutions that rely on it */
+    SPACE_QUARANTINE = 4, /* blob hash -> file, record, reason */
+    SPACE_FORK = 5,       /* origin -> blob hash of the proof */
+};
+
+/* A log of our own. */
+struct own_log {
+    uint32_t id;
+    char origin[ORIGIN_CHARS_MAX + 1];
+    struct note_signer signer;
+    uint64_t signed_size; /* of `head` */
+    bool has_head;
+    bool dirty; /* grew since it was signed */
+    int64_t signed_ms;
+    uint8_t head[ENGINE_HEAD_BYTES_MAX];
+    size_t head_count;
+};
+
+struct network {
+    struct engine *engine;
+    const struct config_network *config;
+    char name[NETWORK_CHARS_MAX + 1];
+    struct network_keys keys;
+    struct note_signer witness;
+    uint8_t ledger_key[KEY_BYTES];
+    struct charter *charter; /* NULL until a root and members are adopted */
+    struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
+    size_t epoch_count;
+    struct own_log pub, exch;
+    struct gossip *gossip;
+    struct publish_context publish;
+    struct receipts *receipts; /* engine_receipt_io.c */
+};
+
+/* Something to be written in the next transaction.  `write` returns STATUS_OK;
+ * another status undoes the whole transaction, after which each job is tried
+ * alone.  It may then be called a second time, so it changes nothing but the
+ * store before `done`.  `done` is called once, after the commit. */
+struct job {
+    struct job *next;
+    enum store_purpose purpose;
+    uint64_t bytes;
+    enum status (*write)(struct store_txn *txn, void *ctx);
+    void (*done)(void *ctx, enum status st);
+    void *ctx;
+};
+
+/* A look-up, an answer, an update of gossip under way. */
+struct lookup_run;
+struct gossip_run;
+
+struct engine {
+    char path[HOME_IO_PATH_CHARS];
+    struct home *home;
+    struct config *config;
+    struct store *store;
+    struct policy_set *policy;
+    struct net *net;
+    struct control *control;
+    uint8_t seed[KEY_BYTES];
+    uint8_t instance[INSTANCE_BYTES];
+    char institution[INSTITUTION_CHARS_MAX + 1]; /* as in origins */
+    struct network networks[ENGINE_NETWORKS_MAX];
+    size_t network_count;
+    struct job *jobs, **jobs_end;
+    struct lookup_run *lookups;
+    struct gossip_run *gossip_runs;
+    bool stop;
+    bool daemon; /* serve: listens, gossips; else one call, then the end */
+    int64_t idle_since_ms;
+    int64_t readers_checked_ms;
+    int64_t signed_state_ms;
+    uint64_t committed;            /* transactions */
+    void (*say)(const char *line); /* the daemon's log */
+};
+
+/* ---- clock and chance (random_io.c, clock_io.c are the doors) --------------- */
+int64_t engine_now_ms(void); /* wall clock, Unix */
+
+/* ---- engine_io.c ------------------------------------------------------------- */
+
+/* Open the home as its owner: lock, store, keys, charter, machines; no sockets
+ * but for a net that can dial.  `error` gets one line.  Free with engine_close. */
+MUST_USE enum status engine_open(const char *home, bool daemon, void (*say)(const char *line),
+                                 struct engine **out, char *error, size_t error_bytes);
+void engine_close(struct engine *e);
+
+/* Listen (the networks' addresses and HOME/control). */
+MUST_USE enum status engine_listen(struct engine *e, char *error, size_t error_bytes);
+
+/* One turn of the loop; waits at most `timeout_ms` for something to do. */
+void engine_turn(struct engine *e, int timeout_ms);
+
+/* Queue a job; it lives until its `done`. */
+void engine_write(struct engine *e, struct job *job);
+
+struct network *engine_network(struct engine *e,
+                               const char *name); /* NULL, NULL name: the only one */
+__attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const char *format,
+                                                      ...);
+
+/* Read the charter of a network again after documents were stored; tells gossip. */
+MUST_USE enum status engine_reload_charter(struct network *n, struct store_txn *txn);
+
+/* Sign what grew, if the gate allows: after a commit. */
+void engine_sign(struct engine *e, bool now);
+
+/* ---- engine_gossip_io.c ------------------------------------------------------- */
+void engine_gossip(struct network *n, struct gossip_event *event); /* step, perform */
+void engine_gossip_free(struct engine *e);
+/* Write a CharterAdopted entry. */
+void engine_log_adopted(struct network *n, const struct charter_head *head);
+
+/* ---- engine_lookup_io.c, engine_answer_io.c, engine_receipt_io.c -------------- */
+void engine_lookup_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_lookup_tick(struct engine *e, int64_t now_ms);
+int64_t engine_lookup_deadline_ms(const struct engine *e);
+void engine_lookup_peer(struct network *n, uint32_t session, const char *institution, bool up);
+void engine_lookup_frame(struct network *n, uint32_t session, const char *institution,
+                         const struct frame *f); /* answers to our look-ups */
+void engine_lookup_free(struct engine *e);
+void engine_answer_frame(struct network *n, uint32_t session, const char *institution,
+                         const struct frame *f); /* look-ups of others */
+
+/* Receipts (engine_receipt_io.c): what is owed after a start; send what the
+ * signed head covers; whether a peer that is connected still waits for any. */
+MUST_USE enum status engine_receipt_open(struct network *n, struct store_txn *txn);
+void engine_receipt_tick(struct engine *e, int64_t now_ms);
+bool engine_receipts_open(const struct engine *e);
+size_t engine_receipts_due(struct network *n, const char *institution);
+void engine_receipt_free(struct network *n);
+
+/* HOME/last-signed: what a clean start is measured against (DESIGN 10). */
+void engine_last_signed(struct engine *e);
+
+/* Remember that a decision leaned on this leaf, so that its correction is told. */
+struct candidate;
+MUST_USE enum status engine_note_use(struct network *n, struct store_txn *txn,
+                                     const struct candidate *c, uint64_t at_ms);
+
+/* ---- engine_publish_io.c, engine_charter_io.c, engine_status_io.c -------------- */
+void engine_publish_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_charter_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_status_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_log_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* Run a call: finds the handler by name. */
+void engine_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* Append one exch entry to the log of `n` in `txn`; *leaf is its hash. */
+MUST_USE enum status engine_exch_append(struct network *n, struct store_txn *txn,
+                                        struct view entry, uint64_t *index, struct hash *leaf);
+
+/* Text to a sink. */
+__attribute__((format(printf, 3, 4))) void engine_text(struct call_sink *sink, bool err,
+                                                       const char *format, ...);
+
+#endif

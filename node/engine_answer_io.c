@@ -1,0 +1,336 @@
+/* engine_answer_io.c: look-ups of others: logged first, then answered. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/engine_lookup.h"
+#include "node/origin.h"
+#include "node/publisher.h"
+#include "node/range.h"
+#include "proto/log.pb-c.h"
+#include "proto/pbcheck.h"
+#include "proto/text.h"
+#include "proto/wire.pb-c.h"
+#include "store/log.h"
+
+enum { REASON_RECEIPT = 2, REASON_FORBIDDEN = 5 };
+
+/* One Asked entry and what we say to it. */
+struct reply {
+    struct hash asked;
+    uint64_t asked_index;
+    uint8_t entry[ENTRY_BYTES_MAX];
+    size_t entry_count;
+    uint64_t index;
+    uint8_t *raw; /* u32 length and bytes of each record given */
+    size_t raw_count;
+};
+
+/* A request under way: from the frame to the commit. */
+struct answer {
+    struct job job;
+    struct network *network;
+    uint32_t session, request;
+    char institution[INSTITUTION_CHARS_MAX + 1];
+    char exch_origin[ORIGIN_CHARS_MAX + 1];
+    size_t count;
+    struct reply replies[LOOKUPS_PER_REQUEST_MAX];
+};
+
+static void
+answer_free(struct answer *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        free(a->replies[i].raw);
+    }
+    free(a);
+}
+
+/* ---- what is given ------------------------------------------------------------------- */
+
+/* Append the record of a leaf; *given is false if it is not to be had. */
+static enum status
+give(struct network *n, struct store_txn *txn, const Hr__Leaf *leaf, struct reply *r,
+     bool *given)
+{
+    struct view entry;
+    struct view record;
+    struct hash sealed;
+    bool live = false;
+    *given = false;
+    if (strcmp(leaf->origin, n->pub.origin) != 0) {
+        return STATUS_OK; /* only the issuer hands records out */
+    }
+    enum status st = store_entry_get(txn, n->pub.id, leaf->index, &entry);
+    if (st != STATUS_OK || !range_entry_sealed(entry, &sealed)) {
+        return st == STATUS_NOT_FOUND || st == STATUS_OK ? STATUS_OK
+                                                         : st; /* held, or no record */
+    }
+    st = publisher_is_live(txn, n->pub.id, leaf->index, &live);
+    if (st == STATUS_OK && live) {
+        st = store_record_get(txn, n->pub.id, leaf->index, &sealed, &record);
+    }
+    if (st == STATUS_NOT_FOUND || !live) {
+        return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+    }
+    if (st != STATUS_OK ||
+        r->raw_count + 4 + record.count > FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64) {
+        return st;
+    }
+    uint8_t *more = realloc(r->raw, r->raw_count + 4 + record.count);
+    if (more == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    r->raw = more;
+    frame_put_u32(r->raw + r->raw_count, (uint32_t)record.count);
+    memcpy(r->raw + r->raw_count + 4, record.bytes, record.count);
+    r->raw_count += 4 + record.count;
+    *given = true;
+    return STATUS_OK;
+}
+
+static enum status
+pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, struct reply *r)
+{
+    Hr__Leaf *given[LOOKUP_LEAVES_ASKED_MAX];
+    Hr__Leaf *missing[LOOKUP_LEAVES_ASKED_MAX];
+    Hr__Answered m;
+    Hr__ExchEntry e;
+    hr__answered__init(&m);
+    hr__exch_entry__init(&e);
+    m.at_ms = (uint64_t)engine_now_ms();
+    m.asked = (ProtobufCBinaryData){HASH_BYTES, r->asked.bytes};
+    m.institution = a->institution;
+    m.leaves = given;
+    m.missing = missing;
+    enum status st = STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < asked->n_leaves && i < LOOKUP_LEAVES_ASKED_MAX;
+         i++) {
+        bool is_given;
+        st = give(a->network, txn, asked->leaves[i], r, &is_given);
+        if (is_given) {
+            given[m.n_leaves++] = asked->leaves[i];
+        } else {
+            missing[m.n_missing++] = asked->leaves[i];
+        }
+    }
+    e.what_case = HR__EXCH_ENTRY__WHAT_ANSWERED;
+    e.answered = &m;
+    return st == STATUS_OK ? pb_pack(&e.base, r->entry, sizeof r->entry, &r->entry_count) : st;
+}
+
+static enum status
+pack_refused(struct answer *a, struct reply *r, uint32_t reason)
+{
+    Hr__Refused m;
+    Hr__ExchEntry e;
+    hr__refused__init(&m);
+    hr__exch_entry__init(&e);
+    m.at_ms = (uint64_t)engine_now_ms();
+    m.asked = (ProtobufCBinaryData){HASH_BYTES, r->asked.bytes};
+    m.institution = a->institution;
+    m.reason = reason;
+    e.what_case = HR__EXCH_ENTRY__WHAT_REFUSED;
+    e.refused = &m;
+    return pb_pack(&e.base, r->entry, sizeof r->entry, &r->entry_count);
+}
+
+static enum status
+read_asked(struct answer *a, struct store_txn *txn, ProtobufCBinaryData bytes, struct reply *r)
+{
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *m;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    tree_leaf_hash(bytes.data, bytes.len, &r->asked);
+    enum status st =
+        pb_unpack(&hr__exch_entry__descriptor, (struct view){bytes.data, bytes.len},
+                  ENTRY_BYTES_MAX, &arena, &m);
+    if (st == STATUS_OK) {
+        const Hr__ExchEntry *e = (const Hr__ExchEntry *)m;
+        bool to_us = e->what_case == HR__EXCH_ENTRY__WHAT_ASKED &&
+                     strcmp(e->asked->institution, a->network->engine->institution) == 0;
+        if (!to_us || e->asked->n_leaves > LOOKUP_LEAVES_ASKED_MAX) {
+            st = pack_refused(a, r, REASON_FORBIDDEN);
+        } else if (engine_receipt_overdue(a->network, a->institution)) {
+            st = pack_refused(a, r, REASON_RECEIPT);
+        } else {
+            st = pack_answered(a, txn, e->asked, r);
+        }
+    }
+    pb_free(&arena);
+    return st;
+}
+
+/* ---- commit, then send ------------------------------------------------------------------ */
+
+static enum status
+write_answer(struct store_txn *txn, void *ctx)
+{
+    struct answer *a = ctx;
+    enum status st = STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < a->count; i++) {
+        struct reply *r = &a->replies[i];
+        st = engine_exch_append(a->network, txn, (struct view){r->entry, r->entry_count},
+                                &r->index, NULL);
+    }
+    return st;
+}
+
+/* Send replies [from, to) in one frame. */
+static void
+send_part(struct answer *a, size_t from, size_t to)
+{
+    ProtobufCBinaryData entries[LOOKUPS_PER_REQUEST_MAX];
+    uint64_t indexes[LOOKUPS_PER_REQUEST_MAX];
+    size_t raw_count = 0;
+    Hr__LookupTell tell;
+    hr__lookup_tell__init(&tell);
+    tell.exch_origin = a->network->exch.origin;
+    tell.answered = entries;
+    tell.exch_index = indexes;
+    for (size_t i = from; i < to; i++) {
+        entries[tell.n_answered++] =
+            (ProtobufCBinaryData){a->replies[i].entry_count, a->replies[i].entry};
+        indexes[tell.n_exch_index++] = a->replies[i].index;
+        raw_count += a->replies[i].raw_count;
+    }
+    uint8_t *raw = malloc(raw_count + 1);
+    uint8_t *message = malloc(MESSAGE_BYTES_MAX);
+    size_t count;
+    if (raw != NULL && message != NULL &&
+        pb_pack(&tell.base, message, MESSAGE_BYTES_MAX, &count) == STATUS_OK) {
+        size_t at = 0;
+        for (size_t i = from; i < to; i++) {
+            if (a->replies[i].raw_count > 0) {
+                memcpy(raw + at, a->replies[i].raw, a->replies[i].raw_count);
+                at += a->replies[i].raw_count;
+            }
+        }
+        enum status st = net_send(a->network->engine->net, a->session, a->request,
+                                  FRAME_LOOKUP | FRAME_ANSWER, to == a->count,
+                                  (struct view){message, count}, (struct view){raw, raw_count});
+        if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+            net_close_session(a->network->engine->net, a->session);
+        }
+    }
+    free(raw);
+    free(message);
+}
+
+static void
+answer_done(void *ctx, enum status st)
+{
+    struct answer *a = ctx;
+    if (st != STATUS_OK) {
+        /* Not logged, so not given: the asker sees silence, we say why. */
+        engine_say(a->network->engine, "%s: a look-up of %s is not answered: %s",
+                   a->network->name, a->institution, status_text(st));
+        net_close_session(a->network->engine->net, a->session);
+        answer_free(a);
+        return;
+    }
+    a->network->exch.dirty = true;
+    size_t from = 0;
+    while (from < a->count) {
+        size_t to = from;
+        size_t entries = 512;
+        size_t raw = 0;
+        while (to < a->count &&
+               (to == from ||
+                (entries + a->replies[to].entry_count + 24 < MESSAGE_BYTES_MAX &&
+                 raw + a->replies[to].raw_count < FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64))) {
+            entries += a->replies[to].entry_count + 24;
+            raw += a->replies[to].raw_count;
+            to++;
+        }
+        send_part(a, from, to);
+        from = to;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        engine_receipt_owe(a->network, a->institution, a->replies[i].index);
+        engine_receipt_expect(a->network, a->institution, a->exch_origin,
+                              a->replies[i].asked_index, &a->replies[i].asked);
+    }
+    answer_free(a);
+}
+
+/* Refuse what cannot be read, without a log entry: nothing was given. */
+static void
+refuse(struct network *n, uint32_t session, uint32_t request)
+{
+    Hr__LookupTell tell;
+    uint8_t message[64];
+    size_t count;
+    hr__lookup_tell__init(&tell);
+    if (pb_pack(&tell.base, message, sizeof message, &count) != STATUS_OK ||
+        net_send(n->engine->net, session, request, FRAME_LOOKUP | FRAME_ANSWER, true,
+                 (struct view){message, count}, (struct view){NULL, 0}) != STATUS_OK) {
+        net_close_session(n->engine->net, session);
+    }
+}
+
+static enum status
+read_request(struct answer *a, struct view message)
+{
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *m;
+    struct origin origin;
+    struct store_txn *txn;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    enum status st =
+        pb_unpack(&hr__lookup_ask__descriptor, message, MESSAGE_BYTES_MAX, &arena, &m);
+    const Hr__LookupAsk *ask = st == STATUS_OK ? (const Hr__LookupAsk *)m : NULL;
+    if (st == STATUS_OK &&
+        (ask->n_asked == 0 || ask->n_asked > LOOKUPS_PER_REQUEST_MAX ||
+         ask->n_asked != ask->n_exch_index ||
+         origin_parse(text_view(ask->exch_origin), &origin) != STATUS_OK ||
+         origin.log != ORIGIN_EXCH || strcmp(origin.institution, a->institution) != 0 ||
+         strcmp(origin.network, a->network->name) != 0)) {
+        st = STATUS_MALFORMED;
+    }
+    if (st == STATUS_OK) {
+        st = store_begin_read(a->network->engine->store, &txn);
+        memcpy(a->exch_origin, ask->exch_origin, strlen(ask->exch_origin) + 1);
+    }
+    for (size_t i = 0; st == STATUS_OK && i < ask->n_asked; i++) {
+        a->replies[i].asked_index = ask->exch_index[i];
+        a->count++;
+        st = read_asked(a, txn, ask->asked[i], &a->replies[i]);
+        if (i + 1 == ask->n_asked || st != STATUS_OK) {
+            store_abort(txn);
+        }
+    }
+    pb_free(&arena);
+    return st;
+}
+
+void
+engine_answer_frame(struct network *n, uint32_t session, const char *institution,
+                    const struct frame *f)
+{
+    struct answer *a = calloc(1, sizeof *a);
+    if (a == NULL) {
+        refuse(n, session, f->request);
+        return;
+    }
+    a->network = n;
+    a->session = session;
+    a->request = f->request;
+    memcpy(a->institution, institution, strlen(institution) + 1);
+    enum status st = read_request(a, f->message);
+    if (st != STATUS_OK) {
+        engine_say(n->engine, "%s: a look-up of %s is not readable: %s", n->name, institution,
+                   status_text(st));
+        refuse(n, session, f->request);
+        answer_free(a);
+        return;
+    }
+    a->job = (struct job){.purpose = STORE_EXCHANGE,
+                          .bytes = 1024 * a->count,
+                          .write = write_answer,
+                          .done = answer_done,
+                          .ctx = a};
+    engine_write(n->engine, &a->job);
+}

@@ -1,0 +1,399 @@
+/* engine_gossip_io.c: the gossip machine's events in, its actions done. */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/engine.h"
+#include "proto/log.pb-c.h"
+#include "proto/pbcheck.h"
+#include "store/charter.h"
+#include "store/kv.h"
+
+/* One update under way: its actions live until all its tickets are told. */
+struct gossip_run {
+    struct gossip_run *next;
+    struct network *network;
+    struct gossip_update update;
+    size_t open; /* tickets not yet told */
+};
+
+/* One store action waiting for the next transaction. */
+struct gossip_job {
+    struct job job;
+    struct gossip_run *run;
+    const struct gossip_action *action;
+    enum status outcome;
+    bool adopted;
+    char reason[CHARTER_REASON_CHARS];
+};
+
+static void
+run_free(struct engine *e, struct gossip_run *run)
+{
+    for (struct gossip_run **at = &e->gossip_runs; *at != NULL; at = &(*at)->next) {
+        if (*at == run) {
+            *at = run->next;
+            break;
+        }
+    }
+    gossip_update_free(&run->update);
+    free(run);
+}
+
+void
+engine_gossip_free(struct engine *e)
+{
+    while (e->gossip_runs != NULL) {
+        run_free(e, e->gossip_runs);
+    }
+}
+
+/* ---- adoption of charter documents ------------------------------------------ */
+
+static enum status
+adopt(struct store_txn *txn, struct gossip_job *j)
+{
+    struct network *n = j->run->network;
+    const struct gossip_action *a = j->action;
+    struct charter_document d;
+    struct store_charter_key key = {{(const uint8_t *)n->name, strlen(n->name)},
+                                    (enum store_charter)a->charter_kind,
+                                    a->version};
+    j->adopted = false;
+    enum status st = charter_document_make(a->note, a->entries, a->count, &d, j->reason);
+    if (st == STATUS_OK && n->charter == NULL) {
+        st = STATUS_REFUSED; /* the first root comes from an operator */
+    } else if (st == STATUS_OK) {
+        st = charter_check_next(n->charter, &d, engine_now_ms() / 1000, j->reason);
+    }
+    j->outcome = st;
+    enum status written = STATUS_OK;
+    if (st == STATUS_OK) {
+        written = store_charter_put(txn, &key, d.note, d.rows, d.row_count);
+        j->adopted = written == STATUS_OK;
+    } else if (st == STATUS_EXISTS) {
+        uint8_t *merged = malloc(NOTE_BYTES_MAX);
+        size_t count;
+        size_t added;
+        if (merged != NULL &&
+            charter_merge(n->charter, a->note, merged, &count, &added) == STATUS_OK &&
+            added > 0) {
+            written = store_charter_note_put(txn, &key, (struct view){merged, count});
+            j->adopted = written == STATUS_OK;
+        }
+        free(merged);
+    } else if (st != STATUS_NO_MEMORY && st != STATUS_ROLLBACK) {
+        /* What contradicts or is not signed is kept as evidence. */
+        written = store_refused_put(txn, key.network, st, a->note);
+    }
+    charter_document_free(&d);
+    return written;
+}
+
+/* ---- jobs --------------------------------------------------------------------- */
+
+static enum status
+write_action(struct store_txn *txn, void *ctx)
+{
+    struct gossip_job *j = ctx;
+    struct network *n = j->run->network;
+    if (j->action->type == GOSSIP_ADOPT) {
+        return adopt(txn, j);
+    }
+    j->outcome = gossip_apply(txn, j->action, &n->witness, n->name, engine_now_ms() / 1000);
+    return j->outcome == STATUS_GAP || j->outcome == STATUS_REFUSED ? STATUS_OK : j->outcome;
+}
+
+/* Log what was adopted, so that an audit sees by which rules we decided. */
+struct adopted_job {
+    struct job job;
+    struct network *network;
+    enum charter_kind kind;
+    uint64_t version;
+    struct hash hash;
+};
+
+static enum status
+write_adopted(struct store_txn *txn, void *ctx)
+{
+    struct adopted_job *j = ctx;
+    Hr__CharterAdopted a;
+    Hr__ExchEntry entry;
+    uint8_t bytes[256];
+    size_t count;
+    hr__charter_adopted__init(&a);
+    hr__exch_entry__init(&entry);
+    a.at_ms = (uint64_t)engine_now_ms();
+    a.kind = (char *)(uintptr_t)charter_kind_text(j->kind);
+    a.version = j->version;
+    a.hash = (ProtobufCBinaryData){HASH_BYTES, j->hash.bytes};
+    entry.what_case = HR__EXCH_ENTRY__WHAT_CHARTER_ADOPTED;
+    entry.charter_adopted = &a;
+    enum status st = pb_pack(&entry.base, bytes, sizeof bytes, &count);
+    return st == STATUS_OK
+               ? engine_exch_append(j->network, txn, (struct view){bytes, count}, NULL, NULL)
+               : st;
+}
+
+static void
+free_job(void *ctx, enum status st)
+{
+    (void)st;
+    free(ctx);
+}
+
+void
+engine_log_adopted(struct network *n, const struct charter_head *head)
+{
+    struct adopted_job *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        return;
+    }
+    *j = (struct adopted_job){
+        .network = n, .kind = head->kind, .version = head->version, .hash = head->hash};
+    j->job = (struct job){.purpose = STORE_EXCHANGE,
+                          .bytes = 256,
+                          .write = write_adopted,
+                          .done = free_job,
+                          .ctx = j};
+    engine_write(n->engine, &j->job);
+}
+
+static void
+after_adoption(struct network *n, const struct gossip_job *j)
+{
+    const struct gossip_action *a = j->action;
+    enum charter_kind kind = (enum charter_kind)(a->charter_kind - 1);
+    if (!j->adopted) {
+        if (j->outcome != STATUS_OK && j->outcome != STATUS_EXISTS &&
+            j->outcome != STATUS_ROLLBACK) {
+            engine_say(n->engine, "%s: charter %s version %llu from a peer: %s%s%s", n->name,
+                       charter_kind_text(kind), (unsigned long long)a->version,
+                       status_text(j->outcome), j->reason[0] != '\0' ? ": " : "", j->reason);
+        }
+        return;
+    }
+    struct store_txn *txn;
+    enum status st = store_begin_read(n->engine->store, &txn);
+    if (st == STATUS_OK) {
+        st = engine_reload_charter(n, txn);
+        store_abort(txn);
+    }
+    if (st != STATUS_OK) {
+        engine_say(n->engine, "%s: reading the charter again: %s", n->name, status_text(st));
+        return;
+    }
+    if (j->outcome == STATUS_OK) {
+        const struct charter_document *d = charter_document(n->charter, kind);
+        engine_say(n->engine, "%s: adopted charter %s version %llu%s%s", n->name,
+                   charter_kind_text(kind), (unsigned long long)a->version,
+                   j->reason[0] != '\0' ? ": " : "", j->reason);
+        if (d != NULL) {
+            engine_log_adopted(n, &d->head);
+        }
+    }
+}
+
+static void
+action_done(void *ctx, enum status st)
+{
+    struct gossip_job *j = ctx;
+    struct gossip_run *run = j->run;
+    struct network *n = run->network;
+    enum status told = st != STATUS_OK ? st : j->outcome;
+    if (j->action->type == GOSSIP_ADOPT && st == STATUS_OK) {
+        after_adoption(n, j);
+    }
+    struct gossip_event event = {
+        .type = GOSSIP_STORED, .ticket = j->action->ticket, .status = told};
+    bool tell = j->action->ticket != 0;
+    if (tell && n->gossip != NULL) {
+        engine_gossip(n, &event);
+    }
+    free(j);
+    if (--run->open == 0) {
+        run_free(n->engine, run);
+    }
+}
+
+static void
+queue_action(struct gossip_run *run, const struct gossip_action *a)
+{
+    struct gossip_job *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        engine_say(run->network->engine, "gossip: %s", status_text(STATUS_NO_MEMORY));
+        return;
+    }
+    uint64_t bytes = 4096 + a->note.count + a->other.count;
+    for (size_t i = 0; i < a->count && a->entries != NULL; i++) {
+        bytes += a->entries[i].count + 96;
+    }
+    j->run = run;
+    j->action = a;
+    j->job = (struct job){.purpose = STORE_PUBLISH,
+                          .bytes = bytes,
+                          .write = write_action,
+                          .done = action_done,
+                          .ctx = j};
+    run->open++;
+    engine_write(run->network->engine, &j->job);
+}
+
+/* ---- actions ------------------------------------------------------------------ */
+
+static void
+dial(struct network *n, const struct gossip_action *a)
+{
+    uint32_t session;
+    enum status st = net_dial(n->engine->net, n->name, a->institution, a->address,
+                              a->session_public, &session);
+    if (st != STATUS_OK) {
+        struct gossip_event event = {.type = GOSSIP_DIAL_FAILED, .institution = a->institution};
+        engine_gossip(n, &event);
+    }
+}
+
+/* A fork that was just committed becomes an entry of our own audit trail. */
+struct fork_job {
+    struct job job;
+    struct network *network;
+    size_t a_count, b_count;
+    uint8_t *a, *b;
+};
+
+static enum status
+write_fork(struct store_txn *txn, void *ctx)
+{
+    struct fork_job *j = ctx;
+    Hr__Fork f;
+    Hr__ExchEntry entry;
+    hr__fork__init(&f);
+    hr__exch_entry__init(&entry);
+    f.at_ms = (uint64_t)engine_now_ms();
+    f.note_a = (ProtobufCBinaryData){j->a_count, j->a};
+    f.note_b = (ProtobufCBinaryData){j->b_count, j->b};
+    entry.what_case = HR__EXCH_ENTRY__WHAT_FORK;
+    entry.fork = &f;
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    size_t count;
+    enum status st = pb_pack(&entry.base, bytes, sizeof bytes, &count);
+    return st == STATUS_OK
+               ? engine_exch_append(j->network, txn, (struct view){bytes, count}, NULL, NULL)
+               : st;
+}
+
+static void
+fork_done(void *ctx, enum status st)
+{
+    struct fork_job *j = ctx;
+    (void)st;
+    free(j->a);
+    free(j);
+}
+
+static void
+log_fork(struct network *n, const struct gossip_action *a)
+{
+    engine_say(n->engine,
+               "%s: FORK: two heads of %.*s contradict each other; the log is frozen", n->name,
+               (int)a->origin.count, (const char *)a->origin.bytes);
+    struct fork_job *j = calloc(1, sizeof *j);
+    uint8_t *copy = malloc(a->note.count + a->other.count + 1);
+    if (j == NULL || copy == NULL) {
+        free(j);
+        free(copy);
+        return;
+    }
+    memcpy(copy, a->note.bytes, a->note.count);
+    memcpy(copy + a->note.count, a->other.bytes, a->other.count);
+    *j = (struct fork_job){.network = n,
+                           .a = copy,
+                           .a_count = a->note.count,
+                           .b = copy + a->note.count,
+                           .b_count = a->other.count};
+    j->job = (struct job){.purpose = STORE_EXCHANGE,
+                          .bytes = 4096,
+                          .write = write_fork,
+                          .done = fork_done,
+                          .ctx = j};
+    engine_write(n->engine, &j->job);
+}
+
+static void
+perform(struct gossip_run *run, const struct gossip_action *a)
+{
+    struct network *n = run->network;
+    struct engine *e = n->engine;
+    switch (a->type) {
+    case GOSSIP_SEND:
+        if (net_send(e->net, a->session, a->request, a->kind, a->last, a->message, a->raw) ==
+            STATUS_NO_MEMORY) {
+            engine_say(e, "gossip: %s", status_text(STATUS_NO_MEMORY));
+        }
+        break;
+    case GOSSIP_DIAL:
+        dial(n, a);
+        break;
+    case GOSSIP_CLOSE:
+        net_close_session(e->net, a->session);
+        break;
+    case GOSSIP_SAY:
+        engine_say(e, "%s: %s", n->name, a->text);
+        break;
+    case GOSSIP_STORE_ENTRIES:
+    case GOSSIP_STORE_RECORDS:
+    case GOSSIP_STORE_COSIGNED:
+    case GOSSIP_COSIGN:
+    case GOSSIP_STORE_BLOB:
+    case GOSSIP_STORE_MARK:
+    case GOSSIP_STORE_FORK:
+    case GOSSIP_ADOPT:
+        queue_action(run, a);
+        break;
+    case GOSSIP_FORK:
+        log_fork(n, a);
+        break;
+    case GOSSIP_GATE:
+        engine_say(e, "%s: signing: %s; %s", n->name,
+                   signgate_text(signgate_state(gossip_gate(n->gossip), n->pub.origin)),
+                   signgate_text(signgate_state(gossip_gate(n->gossip), n->exch.origin)));
+        break;
+    case GOSSIP_RECOVERED:
+        engine_say(e, "%s: %.*s is whole again", n->name, (int)a->origin.count,
+                   (const char *)a->origin.bytes);
+        break;
+    }
+}
+
+void
+engine_gossip(struct network *n, struct gossip_event *event)
+{
+    struct engine *e = n->engine;
+    struct gossip_run *run = calloc(1, sizeof *run);
+    if (run == NULL || n->gossip == NULL) {
+        free(run);
+        return;
+    }
+    run->network = n;
+    run->open = 1; /* this function */
+    gossip_update_init(&run->update);
+    enum status st = store_begin_read(e->store, &event->txn);
+    if (st == STATUS_OK) {
+        event->now_ms = net_time_ms();
+        event->now_s = engine_now_ms() / 1000;
+        randombytes_buf(&event->random, sizeof event->random);
+        st = gossip_step(n->gossip, event, &run->update);
+        store_abort(event->txn);
+    }
+    if (st != STATUS_OK) {
+        engine_say(e, "%s: gossip: %s", n->name, status_text(st));
+    }
+    run->next = e->gossip_runs;
+    e->gossip_runs = run;
+    for (size_t i = 0; i < run->update.count; i++) {
+        perform(run, &run->update.actions[i]);
+    }
+    if (--run->open == 0) {
+        run_free(e, run);
+    }
+}

@@ -1,0 +1,661 @@
+/* engine_io.c: opening and closing a home, and what comes from the net. */
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crypto/checkpoint.h"
+#include "node/candidates.h"
+#include "node/control.h"
+#include "node/engine_lookup.h"
+#include "node/gossip_members.h"
+#include "node/keyfile_io.h"
+#include "node/origin.h"
+#include "proto/text.h"
+
+int64_t
+engine_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void
+engine_say(struct engine *e, const char *format, ...)
+{
+    char line[1024];
+    char safe[1100];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    text_show(text_view(line), safe, sizeof safe);
+    if (e->say != NULL) {
+        e->say(safe);
+    }
+}
+
+void
+engine_text(struct call_sink *sink, bool err, const char *format, ...)
+{
+    char stack[2048];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(stack, sizeof stack, format, args);
+    va_end(args);
+    if (n > 0 && (size_t)n < sizeof stack) {
+        sink->text(sink->ctx, err, stack, (size_t)n);
+    } else if (n > 0) {
+        char *text = malloc((size_t)n + 1);
+        if (text != NULL) {
+            va_start(args, format);
+            vsnprintf(text, (size_t)n + 1, format, args);
+            va_end(args);
+            sink->text(sink->ctx, err, text, (size_t)n);
+            free(text);
+        }
+    }
+}
+
+struct network *
+engine_network(struct engine *e, const char *name)
+{
+    if (name == NULL || name[0] == '\0') {
+        return e->network_count == 1 ? &e->networks[0] : NULL;
+    }
+    for (size_t i = 0; i < e->network_count; i++) {
+        if (strcmp(e->networks[i].name, name) == 0) {
+            return &e->networks[i];
+        }
+    }
+    return NULL;
+}
+
+enum status
+engine_exch_append(struct network *n, struct store_txn *txn, struct view entry, uint64_t *index,
+                   struct hash *leaf)
+{
+    struct store_log log;
+    enum status st = store_log_get(txn, n->exch.id, &log);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (index != NULL) {
+        *index = log.size;
+    }
+    if (leaf != NULL) {
+        tree_leaf_hash(entry.bytes, entry.count, leaf);
+    }
+    st = store_log_append(txn, n->exch.id, &entry, 1, NULL, NULL);
+    n->exch.dirty = n->exch.dirty || st == STATUS_OK;
+    return st;
+}
+
+/* ---- publishing context ---------------------------------------------------------------- */
+
+static bool
+is_sensitive(void *ctx, const char *code)
+{
+    const struct network *n = ctx;
+    const struct hr_item *item = hr_catalog_by_code(policy_set_catalog(n->engine->policy),
+                                                    (struct hr_text){code, strlen(code)});
+    return (item != NULL && item->sensitive) ||
+           (n->charter != NULL && charter_is_sensitive(n->charter, code));
+}
+
+static uint32_t
+number_of(void *ctx, const char *code)
+{
+    const struct network *n = ctx;
+    const struct hr_item *item = hr_catalog_by_code(policy_set_catalog(n->engine->policy),
+                                                    (struct hr_text){code, strlen(code)});
+    return item == NULL ? 0 : item->number;
+}
+
+/* ---- logs of our own --------------------------------------------------------------------- */
+
+static enum status
+signer_of(struct own_log *log, const struct network *n)
+{
+    return note_signer_make(text_view(log->origin), NOTE_KEY_ED25519, n->keys.log.secret_key,
+                            &log->signer);
+}
+
+/* Find or make a log, and take its last signed head. */
+static enum status
+open_log(struct network *n, struct store_txn *txn, struct own_log *log)
+{
+    struct store_log row;
+    struct view note_bytes;
+    struct note note;
+    struct checkpoint head;
+    enum status st = store_log_find(txn, text_view(log->origin), &row);
+    if (st == STATUS_NOT_FOUND) {
+        st = store_log_create(txn, text_view(log->origin), STORE_LOG_OWN,
+                              engine_now_ms() / 1000, &log->id);
+        st = st == STATUS_OK ? store_log_get(txn, log->id, &row) : st;
+    }
+    if (st != STATUS_OK) {
+        return st;
+    }
+    log->id = row.id;
+    log->dirty = row.size > 0;
+    if (store_note_get(txn, log->id, STORE_NOTE_HEAD, &note_bytes) == STATUS_OK &&
+        note_bytes.count <= sizeof log->head && note_parse(note_bytes, &note) == STATUS_OK &&
+        checkpoint_parse(note.text, &head) == STATUS_OK && head.size <= row.size) {
+        memcpy(log->head, note_bytes.bytes, note_bytes.count);
+        log->head_count = note_bytes.count;
+        log->has_head = true;
+        log->signed_size = head.size;
+        log->dirty = head.size < row.size;
+    }
+    return signer_of(log, n);
+}
+
+static enum status
+open_logs(struct network *n, struct store_txn *txn)
+{
+    static const struct view name = {(const uint8_t *)"exch", 4};
+    struct view exch;
+    origin_pub(n->name, n->engine->institution, n->pub.origin);
+    enum status st = store_kv_get(txn, SPACE_HOME, text_view(n->name), name, &exch);
+    if (st == STATUS_OK && exch.count <= ORIGIN_CHARS_MAX) {
+        memcpy(n->exch.origin, exch.bytes, exch.count);
+    } else if (st == STATUS_NOT_FOUND) {
+        origin_exch(n->name, n->engine->institution, randombytes_random(), n->exch.origin);
+        st = store_kv_put(txn, SPACE_HOME, text_view(n->name), name, text_view(n->exch.origin));
+    }
+    st = st == STATUS_OK ? open_log(n, txn, &n->pub) : st;
+    return st == STATUS_OK ? open_log(n, txn, &n->exch) : st;
+}
+
+/* ---- clean start ---------------------------------------------------------------------------
+ */
+
+struct roots {
+    struct store_txn *txn;
+};
+
+static enum status
+root_at(void *context, const char *origin, uint64_t size, struct hash *root)
+{
+    struct roots *r = context;
+    struct store_log log;
+    enum status st = store_log_find(r->txn, text_view(origin), &log);
+    return st == STATUS_OK ? store_root_at(r->txn, log.id, size, root) : st;
+}
+
+static size_t
+own_heads(struct engine *e, struct store_txn *txn, struct home_head *heads, bool signed_only)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < e->network_count; i++) {
+        struct own_log *logs[] = {&e->networks[i].pub, &e->networks[i].exch};
+        for (size_t k = 0; k < 2; k++) {
+            struct store_log row;
+            struct home_head *h = &heads[count];
+            uint64_t size = logs[k]->signed_size;
+            if (store_log_get(txn, logs[k]->id, &row) != STATUS_OK) {
+                continue;
+            }
+            size = signed_only ? size : row.size;
+            if (signed_only && !logs[k]->has_head) {
+                continue;
+            }
+            memcpy(h->origin, logs[k]->origin, sizeof h->origin);
+            h->size = size;
+            if (store_root_at(txn, logs[k]->id, size, &h->root) == STATUS_OK) {
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+void
+engine_last_signed(struct engine *e)
+{
+    struct home_head heads[ENGINE_NETWORKS_MAX * 2];
+    struct store_txn *txn;
+    char error[HOME_IO_ERROR_CHARS];
+    if (store_begin_read(e->store, &txn) != STATUS_OK) {
+        return;
+    }
+    size_t count = own_heads(e, txn, heads, true);
+    store_abort(txn);
+    if (home_io_signed(e->path, heads, count, error) != STATUS_OK) {
+        engine_say(e, "%s", error);
+    }
+}
+
+static void
+judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *gate)
+{
+    struct home_head heads[ENGINE_NETWORKS_MAX * 2];
+    struct roots roots = {txn};
+    char why[HOME_IO_ERROR_CHARS] = "";
+    size_t count = own_heads(e, txn, heads, false);
+    bool empty = true;
+    for (size_t i = 0; i < count; i++) {
+        empty = empty && heads[i].size == 0;
+    }
+    gate->clean = home_io_is_clean(e->path, heads, count, root_at, &roots, why);
+    gate->born = false;
+    char marker[HOME_IO_PATH_CHARS];
+    char error[HOME_IO_ERROR_CHARS];
+    uint8_t *bytes = NULL;
+    size_t n;
+    if (!gate->clean && empty && home_io_path(e->path, "born", marker) == STATUS_OK &&
+        home_io_read(marker, 64, &bytes, &n, error) == STATUS_OK) {
+        gate->born = true; /* made here, by huren init, and never signed */
+    }
+    free(bytes);
+    if (!gate->clean && !gate->born) {
+        engine_say(e, "not a clean start: %s; signing waits for the witnesses", why);
+    }
+}
+
+/* ---- opening
+ * --------------------------------------------------------------------------------- */
+
+static enum status
+open_network(struct engine *e, struct network *n, const struct config_network *config)
+{
+    n->engine = e;
+    n->config = config;
+    memcpy(n->name, config->name, strlen(config->name) + 1);
+    keys_derive(e->seed, n->name, &n->keys);
+    char witness[KEY_NAME_CHARS_MAX + 1];
+    origin_witness_name(n->name, e->institution, witness);
+    enum status st = note_signer_make(text_view(witness), NOTE_KEY_COSIGNATURE,
+                                      n->keys.witness.secret_key, &n->witness);
+    static const char context[] = "huren ledger v1";
+    crypto_generichash_state h;
+    crypto_generichash_init(&h, e->seed, sizeof e->seed, sizeof n->ledger_key);
+    crypto_generichash_update(&h, (const uint8_t *)context, sizeof context - 1);
+    crypto_generichash_update(&h, (const uint8_t *)n->name, strlen(n->name));
+    crypto_generichash_final(&h, n->ledger_key, sizeof n->ledger_key);
+    n->publish = (struct publish_context){.network = n->name,
+                                          .institution = e->institution,
+                                          .origin = n->pub.origin,
+                                          .ledger_key = n->ledger_key,
+                                          .ctx = n,
+                                          .sensitive = is_sensitive,
+                                          .number = number_of};
+    return st;
+}
+
+static enum status
+open_machines(struct engine *e)
+{
+    struct store_txn *txn;
+    struct signgate_options gate = {0};
+    enum status st = store_begin_read(e->store, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    judge_start(e, txn, &gate);
+    for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
+        struct network *n = &e->networks[i];
+        struct gossip_options o = {.network = n->name,
+                                   .institution = e->institution,
+                                   .tick_ms = n->config->tick_ms,
+                                   .only = n->config->peers,
+                                   .only_count = n->config->peer_count,
+                                   .gate = gate};
+        memcpy(o.instance, e->instance, sizeof o.instance);
+        st = gossip_open(&o, net_time_ms(), txn, &n->gossip);
+        st = st == STATUS_OK ? engine_reload_charter(n, txn) : st;
+        st = st == STATUS_OK ? engine_receipt_open(n, txn) : st;
+    }
+    store_abort(txn);
+    for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
+        struct gossip_event event = {.type = GOSSIP_TICK};
+        engine_gossip(&e->networks[i], &event); /* lets the signing gate look around */
+    }
+    return st;
+}
+
+static enum status
+open_store(struct engine *e, char *error, size_t error_bytes)
+{
+    char path[HOME_IO_PATH_CHARS];
+    struct store_options o = {.handle_of = candidates_handle_of};
+    enum status st = home_io_path(e->path, "store", path);
+    st = st == STATUS_OK ? store_open(path, &o, &e->store) : st;
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "the store %s: %s", path, status_text(st));
+        return st;
+    }
+    struct store_txn *txn;
+    st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
+    for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
+        st = open_logs(&e->networks[i], txn);
+    }
+    if (st == STATUS_OK) {
+        st = store_commit(txn);
+    } else if (txn != NULL) {
+        store_abort(txn);
+    }
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "the store %s: opening its own logs: %s", path,
+                 status_text(st));
+    }
+    return st;
+}
+
+/* ---- events of the net
+ * -------------------------------------------------------------------------- */
+
+static bool
+may_connect(void *ctx, const char *network, const uint8_t session_public[KEY_BYTES],
+            char institution[INSTITUTION_CHARS_MAX + 1])
+{
+    struct engine *e = ctx;
+    struct network *n = engine_network(e, network);
+    if (n == NULL || n->charter == NULL) {
+        return false;
+    }
+    const Hr__MemberRow *m =
+        charter_member_by_session(n->charter, session_public, engine_now_ms() / 1000);
+    if (m == NULL) {
+        return false;
+    }
+    snprintf(institution, INSTITUTION_CHARS_MAX + 1, "%s", m->institution);
+    return true;
+}
+
+static const struct network_keys *
+our_keys(void *ctx, const char *network)
+{
+    struct network *n = engine_network(ctx, network);
+    return n == NULL ? NULL : &n->keys;
+}
+
+static void
+peer_changed(struct network *n, const struct net_event *ev)
+{
+    bool up = ev->type == NET_UP;
+    struct gossip_event event = {.type = up ? GOSSIP_PEER_UP : GOSSIP_PEER_DOWN,
+                                 .session = ev->session,
+                                 .institution = ev->institution,
+                                 .instance = ev->instance,
+                                 .dialled = ev->dialled};
+    engine_gossip(n, &event);
+    if (!up && ev->dialled && ev->status != STATUS_OK) {
+        struct gossip_event failed = {.type = GOSSIP_DIAL_FAILED,
+                                      .institution = ev->institution};
+        engine_gossip(n, &failed);
+    }
+    engine_receipt_peer(n, ev->session, ev->institution, up);
+    engine_lookup_peer(n, ev->session, ev->institution, up);
+    if (up && (ev->skew_ms > 60000 || ev->skew_ms < -60000)) {
+        engine_say(n->engine, "%s: the clock of %s differs from ours by %lld s", n->name,
+                   ev->institution, (long long)(ev->skew_ms / 1000));
+    }
+}
+
+static void
+net_event(void *ctx, const struct net_event *ev)
+{
+    struct engine *e = ctx;
+    struct network *n = engine_network(e, ev->network);
+    if (n == NULL) {
+        return;
+    }
+    if (ev->type != NET_FRAME) {
+        peer_changed(n, ev);
+        return;
+    }
+    switch (ev->frame.kind) {
+    case FRAME_LOOKUP:
+        engine_answer_frame(n, ev->session, ev->institution, &ev->frame);
+        return;
+    case FRAME_LOOKUP | FRAME_ANSWER:
+        engine_lookup_frame(n, ev->session, ev->institution, &ev->frame);
+        return;
+    case FRAME_RECEIPT:
+        engine_receipt_frame(n, ev->institution, &ev->frame);
+        return;
+    default:
+        break;
+    }
+    struct gossip_event event = {.type = GOSSIP_FRAME,
+                                 .session = ev->session,
+                                 .institution = ev->institution,
+                                 .request = ev->frame.request,
+                                 .kind = ev->frame.kind,
+                                 .last = ev->frame.last,
+                                 .message = ev->frame.message,
+                                 .raw = ev->frame.raw};
+    engine_gossip(n, &event);
+}
+
+void
+engine_dial(struct network *n, const char *institution)
+{
+    const Hr__MemberRow *m =
+        n->charter == NULL ? NULL : charter_member(n->charter, institution);
+    const Hr__PublicKeys *keys = m == NULL ? NULL : charter_keys_at(m, engine_now_ms() / 1000);
+    if (keys == NULL || keys->session.len != KEY_BYTES) {
+        return;
+    }
+    for (size_t i = 0; i < m->n_addresses && i < GOSSIP_MEMBER_ADDRESSES_MAX; i++) {
+        uint32_t session;
+        if (net_dial(n->engine->net, n->name, institution, m->addresses[i], keys->session.data,
+                     &session) == STATUS_OK) {
+            return;
+        }
+    }
+}
+
+static enum status
+open_net(struct engine *e, char *error, size_t error_bytes)
+{
+    struct net_options o = {.ctx = e,
+                            .member = may_connect,
+                            .keys = our_keys,
+                            .event = net_event,
+                            .software = "huren 0.1.0"};
+    memcpy(o.instance, e->instance, sizeof o.instance);
+    enum status st = net_open(&o, &e->net);
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "starting the network: %s", status_text(st));
+    }
+    return st;
+}
+
+/* The first line of a file, for unlocking the seed. */
+static enum status
+read_passphrase(const char *path, uint8_t **out, char *error)
+{
+    size_t count;
+    *out = NULL;
+    if (path[0] == '\0') {
+        return STATUS_OK;
+    }
+    enum status st = home_io_read(path, KEYFILE_PASSPHRASE_BYTES_MAX, out, &count, error);
+    if (st == STATUS_OK) {
+        (*out)[strcspn((char *)*out, "\r\n")] = '\0';
+    }
+    return st;
+}
+
+static enum status
+read_config(struct engine *e, char *error)
+{
+    char path[HOME_IO_PATH_CHARS];
+    uint8_t *bytes = NULL;
+    size_t count;
+    enum status st = home_io_path(e->path, "config.yaml", path);
+    st = st == STATUS_OK ? home_io_read(path, CONFIG_BYTES_MAX, &bytes, &count, error) : st;
+    st = st == STATUS_OK ? config_parse((struct view){bytes, count}, path, &e->config, error)
+                         : st;
+    free(bytes);
+    return st;
+}
+
+static enum status
+read_seed(struct engine *e, char *error)
+{
+    char path[HOME_IO_PATH_CHARS];
+    struct keyfile key;
+    uint8_t *passphrase;
+    enum status st = read_passphrase(e->config->passphrase_file, &passphrase, error);
+    st = st == STATUS_OK ? home_io_path(e->path, "seed", path) : st;
+    st = st == STATUS_OK
+             ? keyfile_io_read(path, text_view(passphrase == NULL ? "" : (char *)passphrase),
+                               &key, error)
+             : st;
+    free(passphrase);
+    if (st == STATUS_OK) {
+        memcpy(e->seed, key.secret, sizeof e->seed);
+        keyfile_wipe(&key);
+    }
+    return st;
+}
+
+static enum status
+open_all(struct engine *e, char *error, size_t error_bytes)
+{
+    char why[HOME_IO_ERROR_CHARS] = "";
+    enum status st = read_config(e, why);
+    st = st == STATUS_OK ? read_seed(e, why) : st;
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "%s", why[0] != '\0' ? why : status_text(st));
+        return st;
+    }
+    memcpy(e->institution, e->config->institution, sizeof e->institution);
+    st = policy_set_load_embedded(&e->policy, error, error_bytes);
+    for (size_t i = 0; st == STATUS_OK && i < e->config->network_count; i++) {
+        st = open_network(e, &e->networks[i], &e->config->networks[i]);
+        e->network_count++;
+    }
+    st = st == STATUS_OK ? open_store(e, error, error_bytes) : st;
+    st = st == STATUS_OK ? open_net(e, error, error_bytes) : st;
+    if (st == STATUS_OK && (st = open_machines(e)) != STATUS_OK) {
+        snprintf(error, error_bytes, "reading the store of %s: %s", e->path, status_text(st));
+    }
+    return st;
+}
+
+enum status
+engine_open(const char *home, bool daemon, void (*say)(const char *line), struct engine **out,
+            char *error, size_t error_bytes)
+{
+    *out = NULL;
+    if (sodium_init() < 0) {
+        snprintf(error, error_bytes, "libsodium cannot be started");
+        return STATUS_IO;
+    }
+    struct engine *e = calloc(1, sizeof *e);
+    pid_t holder = 0;
+    if (e == NULL || strlen(home) >= sizeof e->path) {
+        snprintf(error, error_bytes, "%s",
+                 status_text(e == NULL ? STATUS_NO_MEMORY : STATUS_TOO_BIG));
+        free(e);
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(e->path, home, strlen(home) + 1);
+    e->daemon = daemon;
+    e->say = say;
+    e->jobs_end = &e->jobs;
+    randombytes_buf(e->instance, sizeof e->instance);
+    char why[HOME_IO_ERROR_CHARS] = "";
+    enum status st = home_io_own(home, &e->home, &holder, why);
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "%s", why);
+    } else {
+        st = open_all(e, error, error_bytes);
+    }
+    if (st == STATUS_OK) {
+        *out = e;
+        e = NULL;
+    }
+    engine_close(e);
+    return st;
+}
+
+void
+engine_close(struct engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
+    engine_lookup_free(e);
+    engine_gossip_free(e);
+    control_close(e->control);
+    net_close(e->net);
+    for (size_t i = 0; i < e->network_count; i++) {
+        struct network *n = &e->networks[i];
+        gossip_close(n->gossip);
+        charter_free(n->charter);
+        engine_receipt_free(n);
+    }
+    store_close(e->store);
+    policy_set_free(e->policy);
+    config_free(e->config);
+    home_io_close(e->home);
+    sodium_memzero(e, sizeof *e);
+    free(e);
+}
+
+static void
+control_call_in(void *ctx, const struct call *call, struct call_sink *sink)
+{
+    engine_call(ctx, call, sink);
+}
+
+enum status
+engine_listen(struct engine *e, char *error, size_t error_bytes)
+{
+    char path[HOME_IO_PATH_CHARS];
+    enum status st = home_io_path(e->path, "control", path);
+    st = st == STATUS_OK ? control_listen(e->net, path, control_call_in, e, &e->control) : st;
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "listening for commands at %s: %s", path, status_text(st));
+        return st;
+    }
+    for (size_t i = 0; i < e->network_count; i++) {
+        const char *url = e->networks[i].config->listen;
+        bool twice = false;
+        for (size_t k = 0; k < i; k++) {
+            twice = twice || strcmp(e->networks[k].config->listen, url) == 0;
+        }
+        if (url[0] == '\0' || twice) {
+            continue;
+        }
+        if ((st = net_listen(e->net, url, NULL)) != STATUS_OK) {
+            snprintf(error, error_bytes, "listening at %s: %s; change listen in %s/config.yaml",
+                     url, status_text(st), e->path);
+            return st;
+        }
+    }
+    return STATUS_OK;
+}
+
+void
+engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
+{
+    static const struct {
+        const char *name;
+        void (*run)(struct engine *, const struct call *, struct call_sink *);
+    } handlers[] = {{"lookup", engine_lookup_call},
+                    {"publish", engine_publish_call},
+                    {"charter-adopt", engine_charter_call},
+                    {"status", engine_status_call},
+                    {"log", engine_log_call}};
+    for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
+        if (strcmp(handlers[i].name, call->command) == 0) {
+            handlers[i].run(e, call, sink);
+            return;
+        }
+    }
+    engine_text(sink, true,
+                "huren: this daemon does not know what is asked; it may be older than "
+                "the command: restart it\n");
+    sink->done(sink->ctx, 2);
+}

@@ -1,0 +1,77 @@
+/* engine_lookup.h: look-ups under way, inside of the engine. */
+#ifndef NODE_ENGINE_LOOKUP_H
+#define NODE_ENGINE_LOOKUP_H
+
+#include "node/engine.h"
+#include "node/lookup.h"
+#include "store/kv.h"
+
+enum {
+    LOOKUP_HOLDERS_MAX = 64,
+    LOOKUP_LEAVES_ASKED_MAX = 64, /* of one holder in one look-up */
+    LOOKUP_TEXT_MAX = 128,
+};
+
+enum ask_state {
+    ASK_WRITING = 1, /* its Asked entry is not yet committed */
+    ASK_READY,       /* committed; no session is up */
+    ASK_SENT,
+    ASK_OVER, /* answered, silent or refused */
+};
+
+/* What one holder is asked. */
+struct lookup_holder {
+    char institution[INSTITUTION_CHARS_MAX + 1];
+    enum ask_state state;
+    uint32_t session, request;
+    uint64_t exch_index;
+    struct hash asked; /* leaf hash of the Asked entry */
+    uint8_t entry[ENTRY_BYTES_MAX];
+    size_t entry_count;
+    bool answered, refused;
+    uint32_t reason; /* of a refusal */
+};
+
+enum run_state { RUN_ASKING = 1, RUN_WAITING, RUN_DECIDING, RUN_OVER };
+
+struct lookup_run {
+    struct lookup_run *next;
+    struct network *network;
+    struct call_sink *sink;
+    json_t *args; /* ours; the question points into it */
+    bool json, evidence;
+    struct lookup_question question;
+    const char *items[LOOKUP_ITEMS_MAX];
+    char value[IDENTIFIER_CHARS_MAX + 1];
+    struct lookup *lookup;
+    enum run_state state;
+    int64_t deadline_ms;
+    uint8_t salt[STORE_SALT_BYTES];
+    uint8_t asked_hash[HASH_BYTES]; /* the salted question */
+    size_t holder_count;
+    struct lookup_holder *holders;
+    struct job job;
+    uint64_t at_ms;
+};
+
+/* engine_lookup_print_io.c: answer the call; the look-up is decided. */
+void engine_lookup_print(struct lookup_run *run);
+
+/* When a decision here leaned on the leaf that `c` corrects; false: never. */
+bool engine_earlier_use(struct network *n, struct store_txn *txn, const struct candidate *c,
+                        uint64_t *at_ms);
+
+/* engine_receipt_io.c: we owe `institution` a proof of this exch entry / it
+ * owes us one of the entry with this hash at this index of its log. */
+void engine_receipt_owe(struct network *n, const char *institution, uint64_t index);
+void engine_receipt_expect(struct network *n, const char *institution, const char *origin,
+                           uint64_t index, const struct hash *leaf);
+bool engine_receipt_overdue(struct network *n, const char *institution);
+void engine_receipt_frame(struct network *n, const char *institution, const struct frame *f);
+void engine_receipt_peer(struct network *n, uint32_t session, const char *institution, bool up);
+
+/* The session to send on, 0 if none is up; dial one if there is none. */
+uint32_t engine_session(struct network *n, const char *institution);
+void engine_dial(struct network *n, const char *institution);
+
+#endif

@@ -1,0 +1,356 @@
+/* engine_lookup_print_io.c: the answer to a look-up, for people and programs. */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/decision_input.h"
+#include "node/engine_lookup.h"
+#include "node/evidence.h"
+#include "proto/text.h"
+
+static json_t *
+as_of_json(const struct network *n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < gossip_log_count(n->gossip); i++) {
+        struct gossip_log_state s;
+        gossip_log_get(n->gossip, i, &s);
+        if (strstr(s.origin, "/pub") == NULL) {
+            continue;
+        }
+        json_t *o = json_pack("{s:s,s:I}", "origin", s.origin, "size", (json_int_t)s.size);
+        int64_t now_s = engine_now_ms() / 1000;
+        json_object_set_new(o, "age_s",
+                            s.changed_s == 0
+                                ? json_null()
+                                : json_integer(now_s > s.changed_s ? now_s - s.changed_s : 0));
+        json_object_set_new(o, "behind", json_boolean(s.wanted_size > s.size));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *
+silent_json(const struct lookup_run *run)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < run->holder_count; i++) {
+        const struct lookup_holder *h = &run->holders[i];
+        if (h->state != ASK_OVER) {
+            json_array_append_new(list, json_string(h->institution));
+        }
+    }
+    return list;
+}
+
+static json_t *
+documents_json(const struct lookup_run *run)
+{
+    json_t *o = json_object();
+    const struct charter *c = run->network->charter;
+    int64_t now_s = engine_now_ms() / 1000;
+    for (enum charter_kind k = CHARTER_ROOT; k < CHARTER_KIND_COUNT; k++) {
+        const struct charter_document *d = charter_document(c, k);
+        json_object_set_new(o, charter_kind_text(k),
+                            d == NULL ? json_null()
+                                      : json_pack("{s:I,s:I,s:b}", "version",
+                                                  (json_int_t)d->head.version, "age_s",
+                                                  (json_int_t)charter_age_s(c, k, now_s),
+                                                  "stale", charter_is_stale(c, k, now_s)));
+    }
+    return o;
+}
+
+/* ---- text for people --------------------------------------------------------------------- */
+
+/* Text from outside, made safe to show. */
+static const char *
+shown(const json_t *o, const char *name, char out[256])
+{
+    const char *s = json_string_value(json_object_get(o, name));
+    text_show(text_view(s == NULL ? "" : s), out, 256);
+    return out;
+}
+
+static void
+print_checks(struct call_sink *sink, const json_t *d)
+{
+    const char *id;
+    json_t *value;
+    json_t *checks = json_object_get(d, "checks");
+    json_t *rules = json_object_get(d, "rules");
+    json_object_foreach(checks, id, value)
+    {
+        const char *v = json_string_value(value);
+        if (v == NULL || strcmp(v, "true") == 0 || strcmp(v, "not_applicable") == 0) {
+            continue;
+        }
+        json_t *rule = json_object_get(rules, id);
+        const char *citation = json_string_value(json_object_get(rule, "citation"));
+        const char *text = json_string_value(json_object_get(rule, "en"));
+        engine_text(sink, false, "      %s %s: %s [%s]\n",
+                    strcmp(v, "unknown") == 0 ? "unknown" : "not met", id,
+                    text == NULL ? "" : text, citation == NULL ? "" : citation);
+    }
+}
+
+static void
+print_decision(struct call_sink *sink, const json_t *d)
+{
+    char pack[256];
+    const char *verdict = json_string_value(json_object_get(d, "verdict"));
+    const char *best = json_string_value(json_object_get(d, "at_best"));
+    const char *capped = json_string_value(json_object_get(d, "shown"));
+    engine_text(sink, false, "    %s: %s%s%s", shown(d, "pack", pack),
+                verdict == NULL ? "?" : verdict, capped == NULL ? "" : ", shown as ",
+                capped == NULL ? "" : capped);
+    if (best != NULL && verdict != NULL && strcmp(best, verdict) != 0) {
+        engine_text(sink, false, " (at best %s, if what is unknown turns out well)", best);
+    }
+    engine_text(sink, false, "\n");
+    print_checks(sink, d);
+    json_t *duties = json_object_get(d, "obligations");
+    const char *kinds[] = {"if_recognized", "if_repeated"};
+    for (size_t k = 0; k < 2; k++) {
+        json_t *list = json_object_get(duties, kinds[k]);
+        if (json_array_size(list) == 0) {
+            continue;
+        }
+        engine_text(sink, false, "      %s:", k == 0 ? "if recognized" : "if repeated");
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            engine_text(sink, false, " %s", json_string_value(json_array_get(list, i)));
+        }
+        engine_text(sink, false, "\n");
+    }
+}
+
+static void
+print_result(struct call_sink *sink, const json_t *r, size_t number)
+{
+    char a[256];
+    char b[256];
+    char c[256];
+    char d[256];
+    json_t *cosigned = json_object_get(r, "cosigned");
+    engine_text(sink, false, "%zu. %s %s %s %s  [%s]\n", number, shown(r, "item", a),
+                shown(r, "name", b), shown(r, "value", c), shown(r, "unit", d),
+                json_string_value(json_object_get(r, "status")));
+    engine_text(sink, false, "    issued by %s %s, examined %s", shown(r, "issuer", a),
+                shown(r, "issuer_name", b), shown(r, "examined_at", c));
+    json_t *age = json_object_get(r, "age_days");
+    if (json_is_integer(age)) {
+        engine_text(sink, false, " (%" JSON_INTEGER_FORMAT " days ago)",
+                    json_integer_value(age));
+    }
+    engine_text(sink, false,
+                "\n    leaf %" JSON_INTEGER_FORMAT " of %s, cosigned by %" JSON_INTEGER_FORMAT
+                " of %" JSON_INTEGER_FORMAT " witnesses\n",
+                json_integer_value(json_object_get(r, "leaf")), shown(r, "origin", d),
+                json_integer_value(json_object_get(cosigned, "by")),
+                json_integer_value(json_object_get(cosigned, "of")));
+    json_t *marks = json_object_get(r, "marks");
+    for (size_t i = 0; i < json_array_size(marks); i++) {
+        engine_text(sink, false, "%s %s%s", i == 0 ? "    mark" : ",",
+                    json_string_value(json_array_get(marks, i)),
+                    i + 1 == json_array_size(marks) ? "\n" : "");
+    }
+    if (json_is_string(json_object_get(r, "identity_in_doubt"))) {
+        engine_text(sink, false, "    IDENTITY IN DOUBT: %s\n",
+                    shown(r, "identity_in_doubt", a));
+    }
+    if (json_is_true(json_object_get(r, "disputed"))) {
+        engine_text(sink, false, "    DISPUTED: the issuer's log has two histories\n");
+    }
+    if (json_is_true(json_object_get(r, "correction"))) {
+        engine_text(sink, false, "    this corrects an earlier version\n");
+    }
+    if (json_is_string(json_object_get(r, "decided_before"))) {
+        engine_text(sink, false,
+                    "    NOTE: a decision here leaned on the earlier version at %s\n",
+                    shown(r, "decided_before", a));
+    }
+    if (json_is_true(json_object_get(r, "preselected"))) {
+        engine_text(sink, false, "    suggested: recognize\n");
+    }
+    json_t *decisions = json_object_get(r, "decisions");
+    for (size_t i = 0; i < json_array_size(decisions); i++) {
+        print_decision(sink, json_array_get(decisions, i));
+    }
+}
+
+static void
+print_text(struct call_sink *sink, const json_t *o)
+{
+    json_t *results = json_object_get(o, "results");
+    json_t *as_of = json_object_get(o, "as_of");
+    json_t *silent = json_object_get(o, "silent");
+    for (size_t i = 0; i < json_array_size(results); i++) {
+        print_result(sink, json_array_get(results, i), i + 1);
+    }
+    if (json_array_size(results) == 0) {
+        engine_text(sink, false, "nothing held as of these heads:\n");
+    } else {
+        engine_text(sink, false, "as of these heads:\n");
+    }
+    for (size_t i = 0; i < json_array_size(as_of); i++) {
+        json_t *h = json_array_get(as_of, i);
+        json_t *age = json_object_get(h, "age_s");
+        char line[256];
+        engine_text(sink, false, "    %s %" JSON_INTEGER_FORMAT " entries%s",
+                    shown(h, "origin", line), json_integer_value(json_object_get(h, "size")),
+                    json_is_true(json_object_get(h, "behind")) ? ", more is known to exist"
+                                                               : "");
+        if (json_is_integer(age)) {
+            engine_text(sink, false, ", changed %" JSON_INTEGER_FORMAT " s ago",
+                        json_integer_value(age));
+        }
+        engine_text(sink, false, "\n");
+    }
+    for (size_t i = 0; i < json_array_size(silent); i++) {
+        engine_text(sink, false, "%s %s%s", i == 0 ? "SILENT, gave no answer in time:" : ",",
+                    json_string_value(json_array_get(silent, i)),
+                    i + 1 == json_array_size(silent) ? "\n" : "");
+    }
+    json_t *warnings = json_object_get(o, "warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        engine_text(sink, true, "huren: lookup: %s\n",
+                    json_string_value(json_array_get(warnings, i)));
+    }
+}
+
+/* ---- the whole ------------------------------------------------------------------------------
+ */
+
+static json_t *
+warnings_json(const struct lookup_run *run)
+{
+    json_t *list = json_array();
+    const struct lookup *l = run->lookup;
+    if (l->clock_wrong) {
+        json_array_append_new(list,
+                              json_string("this machine's clock is earlier than the newest "
+                                          "charter document: set it right; every decision "
+                                          "that depends on time is doubtful"));
+    }
+    if (charter_pack_count(run->network->charter) == 0) {
+        json_array_append_new(list, json_string("the charter has no policy document yet, so "
+                                                "nothing is decided"));
+    }
+    if (l->no_pack > 0) {
+        json_array_append_new(list,
+                              json_string("a pack in force is not on this node; it says so "
+                                          "with huren policy list"));
+    }
+    if (l->findings > 0) {
+        json_array_append_new(list, json_string("entries that contradict each other were found "
+                                                "and left out; huren audit verify names them"));
+    }
+    for (enum charter_kind k = CHARTER_MEMBERS; k < CHARTER_KIND_COUNT; k++) {
+        if (charter_document(run->network->charter, k) != NULL &&
+            charter_is_stale(run->network->charter, k, engine_now_ms() / 1000)) {
+            char text[160];
+            snprintf(
+                text, sizeof text,
+                "the charter's %s document is past its stale_after: its facts count as unknown",
+                charter_kind_text(k));
+            json_array_append_new(list, json_string(text));
+        }
+    }
+    return list;
+}
+
+static void
+send_evidence(struct lookup_run *run)
+{
+    struct engine *e = run->network->engine;
+    const struct lookup *l = run->lookup;
+    struct store_txn *txn;
+    uint8_t *bytes;
+    size_t count;
+    if (l->result_count == 0 || l->results[0].item == NULL) {
+        engine_text(run->sink, true, "huren: lookup: there is no result to make evidence of\n");
+        return;
+    }
+    enum status st = store_begin_read(e->store, &txn);
+    if (st == STATUS_OK) {
+        st = evidence_make(l, &l->results[0], txn, engine_now_ms(), &bytes, &count);
+        store_abort(txn);
+    }
+    if (st != STATUS_OK) {
+        engine_text(run->sink, true, "huren: lookup: the evidence: %s\n",
+                    st == STATUS_NOT_FOUND
+                        ? "no signed head covers the result yet; try again in a "
+                          "few seconds"
+                        : status_text(st));
+        return;
+    }
+    run->sink->blob(run->sink->ctx, "evidence", (struct view){bytes, count});
+    sodium_memzero(bytes, count);
+    free(bytes);
+}
+
+/* If we decided on what this one corrects, say when. */
+static void
+add_earlier_use(struct lookup_run *run, const struct lookup_result *r, json_t *o)
+{
+    const struct candidate *c = &run->lookup->leaves[r->leaf].c;
+    struct store_txn *txn;
+    uint64_t at_ms = 0;
+    if (store_begin_read(run->network->engine->store, &txn) != STATUS_OK) {
+        return;
+    }
+    if (engine_earlier_use(run->network, txn, c, &at_ms) && at_ms != 0) {
+        char text[26];
+        decision_time((int64_t)(at_ms / 1000), text);
+        json_object_set_new(o, "decided_before", json_string(text));
+    }
+    store_abort(txn);
+}
+
+void
+engine_lookup_print(struct lookup_run *run)
+{
+    const struct lookup *l = run->lookup;
+    json_t *o = json_object();
+    json_t *results = json_array();
+    for (size_t i = 0; i < l->result_count; i++) {
+        json_t *r = lookup_result_json(l, &l->results[i]);
+        add_earlier_use(run, &l->results[i], r);
+        json_array_append_new(results, r);
+    }
+    char at[26];
+    decision_time(l->question.at_s, at);
+    json_object_set_new(o, "at", json_string(at));
+    json_object_set_new(o, "results", results);
+    json_object_set_new(o, "as_of", as_of_json(run->network));
+    json_object_set_new(o, "silent", silent_json(run));
+    json_object_set_new(o, "charter", documents_json(run));
+    json_object_set_new(o, "warnings", warnings_json(run));
+    if (run->json) {
+        char *text = json_dumps(o, JSON_COMPACT);
+        if (text != NULL) {
+            run->sink->text(run->sink->ctx, false, text, strlen(text));
+            run->sink->text(run->sink->ctx, false, "\n", 1);
+        }
+        free(text);
+    } else {
+        print_text(run->sink, o);
+    }
+    json_decref(o);
+    if (run->evidence) {
+        send_evidence(run);
+    }
+    size_t silent = 0;
+    for (size_t i = 0; i < run->holder_count; i++) {
+        silent += run->holders[i].state != ASK_OVER;
+    }
+    bool found = lookup_best(l) >= HR_SHOULD;
+    bool nobody = silent > 0 && silent == run->holder_count;
+    bool any = false;
+    for (size_t i = 0; i < l->result_count; i++) {
+        any = any || l->results[i].item != NULL;
+    }
+    run->sink->done(run->sink->ctx, found ? 0 : nobody && !any ? 2 : 1);
+}

@@ -1,0 +1,331 @@
+/* engine_loop_io.c: one turn: events, one transaction, signatures, answers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/checkpoint.h"
+#include "node/engine.h"
+#include "store/index.h"
+
+enum { INDEX_ROWS_AT_ONCE = 100000, INDEX_NOW = 50000 };
+
+void
+engine_write(struct engine *e, struct job *job)
+{
+    job->next = NULL;
+    *e->jobs_end = job;
+    e->jobs_end = &job->next;
+}
+
+/* ---- group commit --------------------------------------------------------------- */
+
+/* Write a list of jobs in one transaction; *failed is the one that could not
+ * be written, NULL if the trouble is the store's. */
+static enum status
+commit_all(struct engine *e, struct job *list, enum store_purpose purpose, struct job **failed)
+{
+    uint64_t bytes = 0;
+    struct store_txn *txn;
+    *failed = NULL;
+    for (struct job *j = list; j != NULL; j = j->next) {
+        bytes += j->bytes;
+    }
+    enum status st = store_begin_write(e->store, purpose, bytes, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    for (struct job *j = list; j != NULL; j = j->next) {
+        if ((st = j->write(txn, j->ctx)) != STATUS_OK) {
+            *failed = j;
+            store_abort(txn);
+            return st;
+        }
+    }
+    st = store_commit(txn);
+    e->committed += st == STATUS_OK;
+    return st;
+}
+
+static void
+finish(struct job *list, enum status st)
+{
+    while (list != NULL) {
+        struct job *next = list->next;
+        list->done(list->ctx, st);
+        list = next;
+    }
+}
+
+/* An I/O error in a commit: whether it happened is unknown, so nothing is
+ * acknowledged; open again, so that what follows stands on what is there. */
+static void
+mend(struct engine *e, enum status st)
+{
+    if (!store_poisoned(e->store)) {
+        return;
+    }
+    engine_say(e, "the store: %s while writing; opening it again", status_text(st));
+    enum status again = store_reopen(e->store);
+    if (again != STATUS_OK) {
+        engine_say(e, "the store cannot be opened again: %s; stopping", status_text(again));
+        e->stop = true;
+    }
+}
+
+static void
+commit_purpose(struct engine *e, struct job *list, enum store_purpose purpose)
+{
+    struct job *failed;
+    enum status st = commit_all(e, list, purpose, &failed);
+    if (st == STATUS_NO_SPACE && !store_poisoned(e->store)) {
+        st = commit_all(e, list, purpose, &failed); /* the map grows at begin */
+    }
+    if (st == STATUS_OK || list->next == NULL || store_poisoned(e->store)) {
+        mend(e, st);
+        finish(list, st);
+        return;
+    }
+    while (list != NULL) { /* one of them is bad: each alone */
+        struct job *next = list->next;
+        list->next = NULL;
+        st = commit_all(e, list, purpose, &failed);
+        mend(e, st);
+        list->done(list->ctx, st);
+        list = next;
+    }
+}
+
+/* Exchange entries first: they may use the reserve, and must not fail because
+ * a publication did. */
+static void
+commit_jobs(struct engine *e)
+{
+    while (e->jobs != NULL && !e->stop) {
+        struct job *lists[2] = {NULL, NULL};
+        struct job **ends[2] = {&lists[0], &lists[1]};
+        struct job *j = e->jobs;
+        e->jobs = NULL;
+        e->jobs_end = &e->jobs;
+        while (j != NULL) {
+            struct job *next = j->next;
+            int which = j->purpose == STORE_EXCHANGE ? 0 : 1;
+            j->next = NULL;
+            *ends[which] = j;
+            ends[which] = &j->next;
+            j = next;
+        }
+        if (lists[0] != NULL) {
+            commit_purpose(e, lists[0], STORE_EXCHANGE);
+        }
+        if (lists[1] != NULL) {
+            commit_purpose(e, lists[1], STORE_PUBLISH);
+        }
+        net_flush(e->net);
+    }
+}
+
+/* ---- signing ---------------------------------------------------------------------- */
+
+/* Sign the committed head of one log, from a new snapshot: the last leaf is
+ * hashed again from its bytes, the root from the tiles (DESIGN 6). */
+static enum status
+sign_log(struct network *n, struct own_log *log)
+{
+    struct store_txn *txn;
+    struct store_log row;
+    struct view entry;
+    struct hash leaf;
+    struct hash again;
+    struct hash root;
+    enum status st = store_begin_read(n->engine->store, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    st = store_log_get(txn, log->id, &row);
+    for (uint64_t i = log->signed_size; st == STATUS_OK && i < row.size; i++) {
+        if (i + 64 < row.size && i % 64 != 0) {
+            continue; /* a long import: a sample, the whole tail */
+        }
+        st = store_entry_get(txn, log->id, i, &entry);
+        st = st == STATUS_OK ? store_leaf_get(txn, log->id, i, &leaf) : st;
+        if (st == STATUS_OK) {
+            tree_leaf_hash(entry.bytes, entry.count, &again);
+            st = hash_equal(&leaf, &again) ? STATUS_OK : STATUS_CORRUPT;
+        }
+    }
+    st = st == STATUS_OK ? store_root_at(txn, log->id, row.size, &root) : st;
+    if (st == STATUS_OK && !hash_equal(&root, &row.root)) {
+        st = STATUS_CORRUPT;
+    }
+    if (st == STATUS_OK) {
+        struct checkpoint c = {.origin = {(const uint8_t *)log->origin, strlen(log->origin)},
+                               .size = row.size,
+                               .root = root};
+        size_t count;
+        st = checkpoint_sign(&log->signer, &c, log->head, sizeof log->head, &count);
+        log->head_count = st == STATUS_OK ? count : log->head_count;
+    }
+    if (st == STATUS_OK) {
+        log->signed_size = row.size;
+        log->has_head = true;
+        log->dirty = false;
+    }
+    store_abort(txn);
+    return st;
+}
+
+struct head_job {
+    struct job job;
+    struct network *network;
+    uint32_t log;
+    size_t count;
+    uint8_t note[ENGINE_HEAD_BYTES_MAX];
+};
+
+static enum status
+write_head(struct store_txn *txn, void *ctx)
+{
+    struct head_job *j = ctx;
+    return store_note_put(txn, j->log, STORE_NOTE_HEAD, (struct view){j->note, j->count});
+}
+
+static void
+head_done(void *ctx, enum status st)
+{
+    (void)st; /* it can be signed again to the same bytes */
+    free(ctx);
+}
+
+static void
+keep_head(struct network *n, const struct own_log *log)
+{
+    struct head_job *j = calloc(1, sizeof *j);
+    if (j == NULL) {
+        return;
+    }
+    j->network = n;
+    j->log = log->id;
+    j->count = log->head_count;
+    memcpy(j->note, log->head, log->head_count);
+    j->job = (struct job){.purpose = STORE_EXCHANGE,
+                          .bytes = 1024,
+                          .write = write_head,
+                          .done = head_done,
+                          .ctx = j};
+    engine_write(n->engine, &j->job);
+}
+
+static void
+sign_and_tell(struct network *n, struct own_log *log, int64_t now_ms)
+{
+    struct view origin = {(const uint8_t *)log->origin, strlen(log->origin)};
+    if (!log->dirty || n->gossip == NULL || !gossip_may_sign(n->gossip, origin)) {
+        return;
+    }
+    enum status st = sign_log(n, log);
+    log->signed_ms = now_ms;
+    if (st != STATUS_OK) {
+        engine_say(n->engine, "%s: not signed: %s; run huren audit verify", log->origin,
+                   status_text(st));
+        log->dirty = false; /* not again until something changes */
+        return;
+    }
+    engine_last_signed(n->engine);
+    keep_head(n, log);
+    struct gossip_event event = {
+        .type = GOSSIP_OWN_HEAD, .origin = origin, .note = {log->head, log->head_count}};
+    engine_gossip(n, &event);
+}
+
+void
+engine_sign(struct engine *e, bool now)
+{
+    int64_t now_ms = net_time_ms();
+    for (size_t i = 0; i < e->network_count; i++) {
+        struct network *n = &e->networks[i];
+        if (now || now_ms - n->pub.signed_ms >= ENGINE_SIGN_MS) {
+            sign_and_tell(n, &n->pub, now_ms);
+        }
+        if (now || now_ms - n->exch.signed_ms >= ENGINE_SIGN_MS) {
+            sign_and_tell(n, &n->exch, now_ms);
+        }
+    }
+}
+
+/* ---- the turn ----------------------------------------------------------------------- */
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int
+wait_ms(struct engine *e, int timeout_ms)
+{
+    int64_t now = net_time_ms();
+    int64_t until = now + timeout_ms;
+    for (size_t i = 0; i < e->network_count; i++) {
+        struct network *n = &e->networks[i];
+        if (n->gossip != NULL && e->daemon) {
+            until = earlier(until, gossip_deadline_ms(n->gossip));
+        }
+        if (n->pub.dirty) {
+            until = earlier(until, n->pub.signed_ms + ENGINE_SIGN_MS);
+        }
+        if (n->exch.dirty) {
+            until = earlier(until, n->exch.signed_ms + ENGINE_SIGN_MS);
+        }
+    }
+    until = earlier(until, engine_lookup_deadline_ms(e));
+    if (e->jobs != NULL || until <= now) {
+        return 0;
+    }
+    return until - now > timeout_ms ? timeout_ms : (int)(until - now);
+}
+
+/* Work that may wait until nothing else is to be done. */
+static void
+house_keeping(struct engine *e, int64_t now_ms)
+{
+    uint64_t pending = store_index_pending(e->store);
+    bool idle = now_ms - e->idle_since_ms >= ENGINE_INDEX_IDLE_MS;
+    if (pending >= INDEX_NOW || (pending > 0 && idle)) {
+        enum status st = store_index_some(e->store, INDEX_ROWS_AT_ONCE);
+        if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+            engine_say(e, "writing the index: %s", status_text(st));
+            mend(e, st);
+        }
+        e->idle_since_ms = now_ms;
+    }
+    if (now_ms - e->readers_checked_ms >= ENGINE_READERS_MS) {
+        int dead;
+        e->readers_checked_ms = now_ms;
+        if (store_reader_check(e->store, &dead) == STATUS_OK && dead > 0) {
+            engine_say(e, "the store: %d readers that died were cleared", dead);
+        }
+    }
+}
+
+void
+engine_turn(struct engine *e, int timeout_ms)
+{
+    net_run(e->net, wait_ms(e, timeout_ms));
+    int64_t now = net_time_ms();
+    for (size_t i = 0; i < e->network_count; i++) {
+        struct network *n = &e->networks[i];
+        if (n->gossip != NULL && e->daemon && now >= gossip_deadline_ms(n->gossip)) {
+            struct gossip_event event = {.type = GOSSIP_TICK};
+            engine_gossip(n, &event);
+        }
+    }
+    engine_lookup_tick(e, now);
+    if (e->jobs != NULL) {
+        e->idle_since_ms = now;
+    }
+    commit_jobs(e);
+    engine_sign(e, false);
+    commit_jobs(e);
+    engine_receipt_tick(e, now);
+    house_keeping(e, now);
+}

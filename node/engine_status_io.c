@@ -1,0 +1,188 @@
+/* engine_status_io.c: what `status` and `log` show, asked of the owner. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/decision_input.h"
+#include "node/engine.h"
+#include "proto/text.h"
+
+static void
+charter_json(const struct network *n, json_t *o)
+{
+    json_t *list = json_object();
+    int64_t now_s = engine_now_ms() / 1000;
+    for (enum charter_kind k = CHARTER_ROOT; k < CHARTER_KIND_COUNT && n->charter != NULL;
+         k++) {
+        const struct charter_document *d = charter_document(n->charter, k);
+        if (d != NULL) {
+            json_object_set_new(list, charter_kind_text(k),
+                                json_pack("{s:I,s:I,s:b}", "version",
+                                          (json_int_t)d->head.version, "age_s",
+                                          (json_int_t)charter_age_s(n->charter, k, now_s),
+                                          "stale", charter_is_stale(n->charter, k, now_s)));
+        }
+    }
+    json_object_set_new(o, "charter", list);
+}
+
+static json_t *
+logs_json(const struct network *n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; n->gossip != NULL && i < gossip_log_count(n->gossip); i++) {
+        struct gossip_log_state s;
+        gossip_log_get(n->gossip, i, &s);
+        json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "origin", s.origin, "size",
+                              (json_int_t)s.size, "head", (json_int_t)s.head_size, "known",
+                              (json_int_t)s.wanted_size, "cosigned_size",
+                              (json_int_t)s.cosigned_size, "cosigned_by",
+                              (json_int_t)s.cosigned_by, "own", s.own, "frozen", s.frozen);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *
+peers_json(struct network *n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; n->gossip != NULL && i < gossip_peer_count(n->gossip); i++) {
+        struct gossip_peer_state s;
+        gossip_peer_get(n->gossip, i, &s);
+        json_array_append_new(
+            list, json_pack("{s:s,s:I,s:I,s:I,s:I}", "institution", s.institution,
+                            "outstanding", (json_int_t)s.outstanding, "strikes",
+                            (json_int_t)s.strikes, "silent", (json_int_t)s.silent,
+                            "receipts_due", (json_int_t)engine_receipts_due(n, s.institution)));
+    }
+    return list;
+}
+
+static json_t *
+network_json(struct network *n)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "network", json_string(n->name));
+    json_object_set_new(o, "pub", json_string(n->pub.origin));
+    json_object_set_new(o, "exch", json_string(n->exch.origin));
+    if (n->gossip != NULL) {
+        const struct signgate *gate = gossip_gate(n->gossip);
+        json_object_set_new(
+            o, "signing",
+            json_pack("{s:s,s:s}", "pub", signgate_text(signgate_state(gate, n->pub.origin)),
+                      "exch", signgate_text(signgate_state(gate, n->exch.origin))));
+    }
+    const Hr__MemberRow *m =
+        n->charter == NULL ? NULL : charter_member(n->charter, n->engine->institution);
+    json_object_set_new(o, "member", json_boolean(m != NULL));
+    json_object_set_new(o, "network_keys", json_integer((json_int_t)n->epoch_count));
+    charter_json(n, o);
+    json_object_set_new(o, "logs", logs_json(n));
+    json_object_set_new(o, "peers", peers_json(n));
+    return o;
+}
+
+static json_t *
+status_json(struct engine *e)
+{
+    struct store_space space;
+    json_t *o = json_object();
+    json_object_set_new(o, "institution", json_string(e->institution));
+    json_object_set_new(o, "running", json_boolean(e->daemon));
+    json_t *networks = json_array();
+    for (size_t i = 0; i < e->network_count; i++) {
+        json_array_append_new(networks, network_json(&e->networks[i]));
+    }
+    json_object_set_new(o, "networks", networks);
+    if (store_space(e->store, &space) == STATUS_OK) {
+        json_object_set_new(
+            o, "space",
+            json_pack("{s:I,s:I,s:i,s:b}", "used_bytes", (json_int_t)space.used_bytes,
+                      "free_bytes", (json_int_t)space.free_bytes, "used_percent",
+                      (int)space.used_percent, "publishing_stops", space.publishing_stops));
+    }
+    return o;
+}
+
+static void
+print_network(struct call_sink *sink, json_t *n)
+{
+    json_t *charter = json_object_get(n, "charter");
+    json_t *signing = json_object_get(n, "signing");
+    const char *kind;
+    json_t *d;
+    engine_text(sink, false, "network %s%s\n", json_string_value(json_object_get(n, "network")),
+                json_is_true(json_object_get(n, "member")) ? "" : " (not a member yet)");
+    json_object_foreach(charter, kind, d)
+    {
+        engine_text(
+            sink, false,
+            "  charter %-8s version %" JSON_INTEGER_FORMAT ", issued %" JSON_INTEGER_FORMAT
+            " s ago%s\n",
+            kind, json_integer_value(json_object_get(d, "version")),
+            json_integer_value(json_object_get(d, "age_s")),
+            json_is_true(json_object_get(d, "stale")) ? ", STALE: facts count as unknown" : "");
+    }
+    if (json_object_size(charter) == 0) {
+        engine_text(sink, false,
+                    "  no charter yet: send HOME/join to the authority, then huren "
+                    "charter adopt what it returns\n");
+    }
+    engine_text(sink, false, "  signing: pub %s; exch %s\n",
+                json_string_value(json_object_get(signing, "pub")),
+                json_string_value(json_object_get(signing, "exch")));
+    json_t *list = json_object_get(n, "logs");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *l = json_array_get(list, i);
+        json_int_t size = json_integer_value(json_object_get(l, "size"));
+        json_int_t known = json_integer_value(json_object_get(l, "known"));
+        engine_text(sink, false, "  log %s: %" JSON_INTEGER_FORMAT " entries%s",
+                    json_string_value(json_object_get(l, "origin")), size,
+                    json_is_true(json_object_get(l, "own")) ? " (ours)" : "");
+        if (known > size) {
+            engine_text(sink, false, ", behind by %" JSON_INTEGER_FORMAT, known - size);
+        }
+        engine_text(
+            sink, false, ", %" JSON_INTEGER_FORMAT " witnesses at %" JSON_INTEGER_FORMAT "%s\n",
+            json_integer_value(json_object_get(l, "cosigned_by")),
+            json_integer_value(json_object_get(l, "cosigned_size")),
+            json_is_true(json_object_get(l, "frozen")) ? ", FROZEN: a fork is known" : "");
+    }
+    list = json_object_get(n, "peers");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *p = json_array_get(list, i);
+        engine_text(sink, false, "  peer %s connected%s\n",
+                    json_string_value(json_object_get(p, "institution")),
+                    json_integer_value(json_object_get(p, "receipts_due")) > 0
+                        ? ", owes receipts"
+                        : "");
+    }
+}
+
+void
+engine_status_call(struct engine *e, const struct call *call, struct call_sink *sink)
+{
+    json_t *o = status_json(e);
+    if (json_is_true(json_object_get(call->args, "json"))) {
+        char *text = json_dumps(o, JSON_COMPACT);
+        engine_text(sink, false, "%s\n", text == NULL ? "{}" : text);
+        free(text);
+    } else {
+        json_t *space = json_object_get(o, "space");
+        json_t *networks = json_object_get(o, "networks");
+        engine_text(sink, false, "%s, %s\n", e->institution,
+                    e->daemon ? "daemon running" : "no daemon running (huren serve starts it)");
+        for (size_t i = 0; i < json_array_size(networks); i++) {
+            print_network(sink, json_array_get(networks, i));
+        }
+        json_int_t used = json_integer_value(json_object_get(space, "used_percent"));
+        engine_text(sink, false,
+                    "space: %" JSON_INTEGER_FORMAT " bytes used, %" JSON_INTEGER_FORMAT
+                    " %%%s\n",
+                    json_integer_value(json_object_get(space, "used_bytes")), used,
+                    used >= 80 ? ", WARNING: nearly full" : "");
+    }
+    json_decref(o);
+    sink->done(sink->ctx, 0);
+}

@@ -1,0 +1,307 @@
+#include "node/lookup.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/record.h"
+#include "node/origin.h"
+#include "proto/pbcheck.h"
+#include "store/kv.h"
+#include "store/log.h"
+
+/* Look this far beyond the moment of the decision: clocks differ. */
+enum { AHEAD_S = 86400 };
+
+static uint32_t
+quarter_at(int64_t unix_s)
+{
+    uint16_t day;
+    if (token_day_of_ms(unix_s * 1000, &day) != STATUS_OK) {
+        day = unix_s < 0 ? 0 : UINT16_MAX;
+    }
+    return token_quarter_of_day(day);
+}
+
+static uint32_t
+item_number(const struct lookup *l, const char *code)
+{
+    const struct hr_item *item = hr_catalog_by_code(policy_set_catalog(l->place.policy),
+                                                    (struct hr_text){code, strlen(code)});
+    return item == NULL ? 0 : item->number;
+}
+
+static bool
+may_answer(const struct lookup *l, const struct candidate *c)
+{
+    for (size_t i = 0; i < l->question.item_count; i++) {
+        if (candidate_may_hold(c, item_number(l, l->question.items[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum status
+keep_record(struct lookup_leaf *leaf, struct view record)
+{
+    uint8_t *copy = malloc(record.count + 1);
+    if (copy == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(copy, record.bytes, record.count);
+    free(leaf->record);
+    leaf->record = copy;
+    leaf->record_bytes = record.count;
+    return STATUS_OK;
+}
+
+/* Take what lies in this home: the record, and the key of a held one of ours. */
+static enum status
+take_local(struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf)
+{
+    struct view record;
+    enum status st = store_record_get(txn, leaf->c.log, leaf->c.leaf, &leaf->c.sealed, &record);
+    if (st == STATUS_OK) {
+        st = keep_record(leaf, record);
+    } else if (st == STATUS_NOT_FOUND || st == STATUS_CORRUPT) {
+        st = STATUS_OK; /* damaged here: another may have it whole */
+    }
+    if (st == STATUS_OK && leaf->c.held && leaf->record != NULL &&
+        strcmp(leaf->c.institution, l->place.institution) == 0) {
+        struct view text;
+        leaf->released =
+            store_salt_get(txn, leaf->c.log, leaf->c.leaf, leaf->k, &text) == STATUS_OK;
+    }
+    return st;
+}
+
+/* SHA-256 over the heads of all pub logs of the network: as of what this is. */
+static enum status
+note_heads(struct lookup *l, struct store_txn *txn)
+{
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    char after[ORIGIN_CHARS_MAX + 1] = "";
+    struct store_log log;
+    enum status st;
+    while ((st = store_log_next(txn, (struct view){(const uint8_t *)after, strlen(after)},
+                                &log)) == STATUS_OK) {
+        struct origin o;
+        memcpy(after, log.origin.bytes, log.origin.count);
+        after[log.origin.count] = '\0';
+        if (origin_parse(log.origin, &o) != STATUS_OK || o.log != ORIGIN_PUB ||
+            strcmp(o.network, l->place.network) != 0) {
+            continue;
+        }
+        uint8_t size[8];
+        for (int i = 0; i < 8; i++) {
+            size[i] = (uint8_t)(log.size >> (56 - 8 * i));
+        }
+        crypto_hash_sha256_update(&state, log.origin.bytes, log.origin.count);
+        crypto_hash_sha256_update(&state, (const unsigned char *)"\n", 1);
+        crypto_hash_sha256_update(&state, size, sizeof size);
+        crypto_hash_sha256_update(&state, log.root.bytes, HASH_BYTES);
+        l->log_count++;
+    }
+    crypto_hash_sha256_final(&state, l->as_of);
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static enum status
+find_leaves(struct lookup *l, struct store_txn *txn)
+{
+    struct charter_settings settings;
+    charter_settings(l->place.charter, &settings);
+    struct candidates found;
+    enum status st =
+        candidates_find(txn, l->place.network, l->patients, l->place.epoch_count,
+                        quarter_at(l->question.at_s - (int64_t)settings.look_back_days * 86400),
+                        quarter_at(l->question.at_s + AHEAD_S), &found);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    l->findings = found.findings;
+    l->leaves = calloc(found.count + 1, sizeof *l->leaves);
+    st = l->leaves == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < found.count; i++) {
+        const struct candidate *c = &found.at[i];
+        if (c->state == CANDIDATE_REPLACED || !may_answer(l, c) ||
+            l->leaf_count == LOOKUP_RESULTS_MAX) {
+            continue;
+        }
+        struct lookup_leaf *leaf = &l->leaves[l->leaf_count++];
+        leaf->c = *c;
+        leaf->state = LOOKUP_WITHDRAWN;
+        if (c->state == CANDIDATE_LIVE) {
+            leaf->state = LOOKUP_WANTED;
+            st = take_local(l, txn, leaf);
+        }
+    }
+    candidates_free(&found);
+    return st;
+}
+
+enum status
+lookup_open(const struct lookup_question *question, const struct lookup_place *place,
+            struct store_txn *txn, struct lookup **out)
+{
+    *out = NULL;
+    if (place->epoch_count == 0) {
+        return STATUS_UNAVAILABLE;
+    }
+    if (question->item_count == 0 || question->item_count > LOOKUP_ITEMS_MAX) {
+        return STATUS_MALFORMED;
+    }
+    struct lookup *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    l->question = *question;
+    l->place = *place;
+    enum status st = STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < question->item_count; i++) {
+        st = item_number(l, question->items[i]) == 0 ? STATUS_NOT_FOUND : STATUS_OK;
+    }
+    for (size_t i = 0; st == STATUS_OK && i < place->epoch_count; i++) {
+        st = token_patient_keys(&place->epochs[i], question->type, question->value,
+                                &l->patients[i]);
+    }
+    if (st == STATUS_OK) {
+        st = find_leaves(l, txn);
+    }
+    if (st == STATUS_OK) {
+        st = note_heads(l, txn);
+    }
+    if (st == STATUS_OK) {
+        *out = l;
+        l = NULL;
+    }
+    lookup_free(l);
+    return st;
+}
+
+void
+lookup_free(struct lookup *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < l->leaf_count; i++) {
+        struct lookup_leaf *leaf = &l->leaves[i];
+        if (leaf->arena != NULL) {
+            pb_free(leaf->arena);
+            free(leaf->arena);
+        }
+        free(leaf->record);
+        sodium_memzero(leaf->k, sizeof leaf->k);
+    }
+    for (size_t i = 0; i < l->result_count; i++) {
+        for (size_t d = 0; d < l->results[i].decision_count; d++) {
+            free(l->results[i].decisions[d].input);
+        }
+        free(l->results[i].decisions);
+    }
+    free(l->results);
+    free(l->leaves);
+    sodium_memzero(l, sizeof *l);
+    free(l);
+}
+
+/* Must this leaf's record be asked for? */
+static bool
+is_wanted(const struct lookup *l, const struct lookup_leaf *leaf)
+{
+    return leaf->state == LOOKUP_WANTED &&
+           (leaf->record == NULL || (leaf->c.held && !leaf->released)) &&
+           strcmp(leaf->c.institution, l->place.institution) != 0;
+}
+
+const char *
+lookup_holder_next(const struct lookup *l, const char *after)
+{
+    const char *next = NULL;
+    for (size_t i = 0; i < l->leaf_count; i++) {
+        const char *name = l->leaves[i].c.institution;
+        if (is_wanted(l, &l->leaves[i]) && (after == NULL || strcmp(name, after) > 0) &&
+            (next == NULL || strcmp(name, next) < 0)) {
+            next = name;
+        }
+    }
+    return next;
+}
+
+size_t
+lookup_wanted(const struct lookup *l, const char *institution, const struct lookup_leaf **out,
+              size_t max)
+{
+    size_t count = 0;
+    for (size_t i = l->leaf_count; i > 0 && count < max; i--) { /* the newest first */
+        const struct lookup_leaf *leaf = &l->leaves[i - 1];
+        if (is_wanted(l, leaf) && strcmp(leaf->c.institution, institution) == 0) {
+            out[count++] = leaf;
+        }
+    }
+    return count;
+}
+
+static struct lookup_leaf *
+find_leaf(struct lookup *l, const char *institution, const char *origin, uint64_t index)
+{
+    for (size_t i = 0; i < l->leaf_count; i++) {
+        struct lookup_leaf *leaf = &l->leaves[i];
+        if (leaf->c.leaf == index && strcmp(leaf->c.origin, origin) == 0 &&
+            strcmp(leaf->c.institution, institution) == 0 && is_wanted(l, leaf)) {
+            return leaf;
+        }
+    }
+    return NULL;
+}
+
+enum status
+lookup_record(struct lookup *l, const char *institution, const char *origin, uint64_t leaf,
+              struct view record, const uint8_t *key)
+{
+    struct lookup_leaf *wanted = find_leaf(l, institution, origin, leaf);
+    if (wanted == NULL) {
+        return STATUS_NOT_FOUND;
+    }
+    struct hash sealed;
+    record_sealed(record, &sealed);
+    if (!hash_equal(&sealed, &wanted->c.sealed)) {
+        wanted->state = LOOKUP_UNREADABLE;
+        return STATUS_BAD_PROOF;
+    }
+    if (key != NULL) {
+        memcpy(wanted->k, key, KEY_BYTES);
+        wanted->released = true;
+    }
+    return keep_record(wanted, record);
+}
+
+void
+lookup_without(struct lookup *l, const char *institution, const char *origin, uint64_t leaf,
+               enum lookup_state why)
+{
+    struct lookup_leaf *wanted = find_leaf(l, institution, origin, leaf);
+    if (wanted != NULL) {
+        wanted->state = why;
+    }
+}
+
+void
+lookup_silent(struct lookup *l, const char *institution)
+{
+    for (size_t i = 0; i < l->leaf_count; i++) {
+        if (is_wanted(l, &l->leaves[i]) &&
+            strcmp(l->leaves[i].c.institution, institution) == 0) {
+            l->leaves[i].state = LOOKUP_SILENT;
+        }
+    }
+}
+
+bool
+lookup_complete(const struct lookup *l)
+{
+    return lookup_holder_next(l, NULL) == NULL;
+}

@@ -1,0 +1,197 @@
+/* lookup_json.c: results for people's programs, and for the exch log. */
+#include <stdio.h>
+#include <string.h>
+
+#include "node/decision_input.h"
+#include "node/lookup.h"
+#include "proto/log.pb-c.h"
+#include "proto/pbcheck.h"
+
+static const char *
+state_text(const struct lookup_leaf *leaf)
+{
+    switch (leaf->state) {
+    case LOOKUP_WITHDRAWN:
+        return "withdrawn";
+    case LOOKUP_HELD:
+        return "held by the issuer";
+    case LOOKUP_SILENT:
+        return "issuer silent";
+    case LOOKUP_MISSING:
+        return "not given by the issuer";
+    case LOOKUP_UNREADABLE:
+        return "unreadable";
+    case LOOKUP_WANTED:
+    case LOOKUP_OPENED:
+    case LOOKUP_OTHER:
+        break;
+    }
+    return "open";
+}
+
+static json_t *
+texts(char *const *list, size_t count)
+{
+    json_t *a = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(a, json_string(list[i]));
+    }
+    return a;
+}
+
+static json_t *
+decision_json(const struct lookup *l, const struct lookup_decision *d)
+{
+    const struct hr_pack *pack = policy_set_pack(l->place.policy, d->pack);
+    struct policy_arena arena = {0};
+    struct hr_policy_input input;
+    json_t *json = json_loadb(d->input, d->input_bytes, JSON_REJECT_DUPLICATES, NULL);
+    json_t *out = NULL;
+    if (json != NULL && policy_input_from_json(json, &arena, &input) == STATUS_OK) {
+        out = policy_decision_to_json(pack, &input, &d->decision);
+    }
+    if (out != NULL && d->shown != d->decision.verdict) {
+        json_object_set_new(out, "shown", json_string(hr_verdict_name(d->shown)));
+    }
+    if (out != NULL) {
+        struct hr_text doc = hr_pack_document(pack);
+        json_object_set_new(out, "document", json_stringn(doc.bytes, doc.size));
+    }
+    policy_arena_free(&arena);
+    json_decref(json);
+    return out;
+}
+
+/* Days between examination and decision, never negative. */
+static int64_t
+age_days(const struct lookup *l, const struct lookup_result *r)
+{
+    int64_t ms = l->question.at_s * 1000 - r->examined_ms;
+    return ms < 0 ? 0 : ms / 86400000;
+}
+
+static void
+add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
+{
+    const Hr__Report *report = leaf->report;
+    const char *status = item->status[0] != '\0' ? item->status : report->status;
+    json_object_set_new(o, "name", json_string(item->name));
+    json_object_set_new(o, "value", json_string(item->value));
+    json_object_set_new(o, "unit", json_string(item->unit));
+    json_object_set_new(o, "reference", json_string(item->reference));
+    json_object_set_new(o, "flags", texts(item->flags, item->n_flags));
+    json_object_set_new(
+        o, "examined_at",
+        json_string(item->examined_at[0] != '\0' ? item->examined_at : report->examined_at));
+    json_object_set_new(o, "status", json_string(status));
+    json_object_set_new(o, "critical", json_boolean(item->critical));
+    json_t *marks = texts(item->marks, item->n_marks);
+    json_t *page = texts(report->marks, report->n_marks);
+    json_array_extend(marks, page);
+    json_decref(page);
+    json_object_set_new(o, "marks", marks);
+    json_object_set_new(o, "report_id", json_string(report->report_id));
+    json_object_set_new(o, "kind", json_string(report->kind));
+    if (report->findings[0] != '\0') {
+        json_object_set_new(o, "findings", json_string(report->findings));
+    }
+    if (report->impression[0] != '\0') {
+        json_object_set_new(o, "impression", json_string(report->impression));
+    }
+}
+
+json_t *
+lookup_result_json(const struct lookup *l, const struct lookup_result *r)
+{
+    const struct lookup_leaf *leaf = &l->leaves[r->leaf];
+    json_t *o = json_object();
+    json_object_set_new(o, "issuer", json_string(leaf->c.institution));
+    const Hr__MemberRow *m = charter_member(l->place.charter, leaf->c.institution);
+    json_object_set_new(o, "issuer_name", json_string(m == NULL ? "" : m->name));
+    json_object_set_new(o, "item", json_string(r->code));
+    if (r->item != NULL) {
+        add_item(leaf, r->item, o);
+        json_object_set_new(o, "age_days", json_integer(age_days(l, r)));
+    } else {
+        char day[11];
+        json_object_set_new(o, "value", json_null());
+        json_object_set_new(o, "unit", json_null());
+        json_object_set_new(o, "examined_at", json_null());
+        json_object_set_new(o, "status", json_string(state_text(leaf)));
+        if (!leaf->c.held && !leaf->c.brief_bad) {
+            decision_date((int64_t)leaf->c.brief.day * 86400, day);
+            json_object_set_new(o, "examined_at", json_string(day));
+        }
+    }
+    json_object_set_new(o, "origin", json_string(leaf->c.origin));
+    json_object_set_new(o, "leaf", json_integer((json_int_t)leaf->c.leaf));
+    json_object_set_new(o, "correction", json_boolean(leaf->c.correct));
+    json_object_set_new(o, "preselected", json_boolean(r->preselected));
+    json_object_set_new(o, "identity_in_doubt",
+                        leaf->in_doubt ? json_string(leaf->doubt) : json_null());
+    json_object_set_new(o, "disputed", json_boolean(leaf->c.disputed));
+    json_object_set_new(o, "cosigned",
+                        json_pack("{s:I,s:I}", "by", (json_int_t)leaf->cosigned_by, "of",
+                                  (json_int_t)leaf->cosigned_of));
+    json_t *decisions = json_array();
+    for (size_t i = 0; i < r->decision_count; i++) {
+        json_array_append_new(decisions, decision_json(l, &r->decisions[i]));
+    }
+    json_object_set_new(o, "decisions", decisions);
+    return o;
+}
+
+enum status
+lookup_decided(const struct lookup *l, const struct lookup_result *r,
+               const struct lookup_decision *d, uint64_t at_ms, struct view question,
+               struct view asked, uint8_t *out, size_t max, size_t *count)
+{
+    Hr__Decided e;
+    Hr__Leaf leaf;
+    Hr__ExchEntry entry;
+    char pack[CODE_CHARS_MAX + 1] = "";
+    uint8_t hash[HASH_BYTES];
+    uint8_t as_of[HASH_BYTES];
+    char *silent[64];
+    hr__decided__init(&e);
+    hr__leaf__init(&leaf);
+    hr__exch_entry__init(&entry);
+    e.at_ms = at_ms;
+    e.asked = (ProtobufCBinaryData){asked.count, (uint8_t *)(uintptr_t)asked.bytes};
+    e.question = (ProtobufCBinaryData){question.count, (uint8_t *)(uintptr_t)question.bytes};
+    memcpy(as_of, l->as_of, HASH_BYTES);
+    e.as_of = (ProtobufCBinaryData){HASH_BYTES, as_of};
+    e.logs = l->log_count;
+    e.silent = silent;
+    for (size_t i = 0; i < l->leaf_count && e.n_silent < 64; i++) {
+        char *name = (char *)(uintptr_t)l->leaves[i].c.institution;
+        if (l->leaves[i].state == LOOKUP_SILENT &&
+            (e.n_silent == 0 || strcmp(silent[e.n_silent - 1], name) != 0)) {
+            silent[e.n_silent++] = name;
+        }
+    }
+    if (r != NULL) {
+        const struct lookup_leaf *from = &l->leaves[r->leaf];
+        leaf.origin = (char *)(uintptr_t)from->c.origin;
+        leaf.index = from->c.leaf;
+        e.leaf = &leaf;
+        e.item = (char *)(uintptr_t)r->code;
+        e.cosigned_by = (uint32_t)from->cosigned_by;
+        e.cosigned_of = (uint32_t)from->cosigned_of;
+    } else {
+        e.item = (char *)(uintptr_t)l->question.items[0];
+    }
+    if (d != NULL) {
+        struct hr_text id = hr_pack_id(policy_set_pack(l->place.policy, d->pack));
+        snprintf(pack, sizeof pack, "%.*s", (int)id.size, id.bytes);
+        memcpy(hash, policy_set_hash(l->place.policy, d->pack), HASH_BYTES);
+        e.pack = pack;
+        e.pack_hash = (ProtobufCBinaryData){HASH_BYTES, hash};
+        e.input = (ProtobufCBinaryData){d->input_bytes, (uint8_t *)d->input};
+        e.verdict = (char *)(uintptr_t)hr_verdict_name(d->decision.verdict);
+        e.at_best = (char *)(uintptr_t)hr_verdict_name(d->decision.at_best);
+    }
+    entry.what_case = HR__EXCH_ENTRY__WHAT_DECIDED;
+    entry.decided = &e;
+    return pb_pack(&entry.base, out, max, count);
+}
