@@ -9,7 +9,6 @@
 
 /* clang-format off */
 /* setting up */
-COMMAND(init, "make a home for an institution, or add a network to it")
 
 COMMAND(init, "make a home: seed, store, configuration, join file")
 

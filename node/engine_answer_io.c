@@ -46,7 +46,7 @@ answer_free(struct answer *a)
     free(a);
 }
 
-/* ---- what is given ------------------------------------------------------------------- */
+/* ---- what is given ---- */
 
 /* Append the record of a leaf; *given is false if it is not to be had. */
 static enum status
@@ -162,7 +162,7 @@ read_asked(struct answer *a, struct store_txn *txn, ProtobufCBinaryData bytes, s
     return st;
 }
 
-/* ---- commit, then send ------------------------------------------------------------------ */
+/* ---- commit, then send ---- */
 
 static enum status
 write_answer(struct store_txn *txn, void *ctx)

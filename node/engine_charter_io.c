@@ -11,7 +11,7 @@
 
 enum { DOCUMENTS_MAX = 256 };
 
-/* ---- from the store -------------------------------------------------------------------- */
+/* ---- from the store ---- */
 
 /* A stored document and the copies it points to. */
 struct loaded {

@@ -48,7 +48,7 @@ engine_gossip_free(struct engine *e)
     }
 }
 
-/* ---- adoption of charter documents ------------------------------------------ */
+/* ---- adoption of charter documents ---- */
 
 static enum status
 adopt(struct store_txn *txn, struct gossip_job *j)
@@ -90,7 +90,7 @@ adopt(struct store_txn *txn, struct gossip_job *j)
     return written;
 }
 
-/* ---- jobs --------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 static enum status
 write_action(struct store_txn *txn, void *ctx)
@@ -239,7 +239,7 @@ queue_action(struct gossip_run *run, const struct gossip_action *a)
     engine_write(run->network->engine, &j->job);
 }
 
-/* ---- actions ------------------------------------------------------------------ */
+/* ---- actions ---- */
 
 static void
 dial(struct network *n, const struct gossip_action *a)

@@ -94,7 +94,7 @@ engine_exch_append(struct network *n, struct store_txn *txn, struct view entry, 
     return st;
 }
 
-/* ---- publishing context ---------------------------------------------------------------- */
+/* ---- publishing context ---- */
 
 static bool
 is_sensitive(void *ctx, const char *code)
@@ -115,7 +115,7 @@ number_of(void *ctx, const char *code)
     return item == NULL ? 0 : item->number;
 }
 
-/* ---- logs of our own --------------------------------------------------------------------- */
+/* ---- logs of our own ---- */
 
 static enum status
 signer_of(struct own_log *log, const struct network *n)
@@ -258,8 +258,7 @@ judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *ga
     }
 }
 
-/* ---- opening
- * --------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 static enum status
 open_network(struct engine *e, struct network *n, const struct config_network *config)
@@ -347,8 +346,7 @@ open_store(struct engine *e, char *error, size_t error_bytes)
     return st;
 }
 
-/* ---- events of the net
- * -------------------------------------------------------------------------- */
+/* ---- events of the net ---- */
 
 static bool
 may_connect(void *ctx, const char *network, const uint8_t session_public[KEY_BYTES],
@@ -468,49 +466,14 @@ open_net(struct engine *e, char *error, size_t error_bytes)
     return st;
 }
 
-/* The first line of a file, for unlocking the seed. */
-static enum status
-read_passphrase(const char *path, uint8_t **out, char *error)
-{
-    size_t count;
-    *out = NULL;
-    if (path[0] == '\0') {
-        return STATUS_OK;
-    }
-    enum status st = home_io_read(path, KEYFILE_PASSPHRASE_BYTES_MAX, out, &count, error);
-    if (st == STATUS_OK) {
-        (*out)[strcspn((char *)*out, "\r\n")] = '\0';
-    }
-    return st;
-}
-
-static enum status
-read_config(struct engine *e, char *error)
-{
-    char path[HOME_IO_PATH_CHARS];
-    uint8_t *bytes = NULL;
-    size_t count;
-    enum status st = home_io_path(e->path, "config.yaml", path);
-    st = st == STATUS_OK ? home_io_read(path, CONFIG_BYTES_MAX, &bytes, &count, error) : st;
-    st = st == STATUS_OK ? config_parse((struct view){bytes, count}, path, &e->config, error)
-                         : st;
-    free(bytes);
-    return st;
-}
-
 static enum status
 read_seed(struct engine *e, char *error)
 {
     char path[HOME_IO_PATH_CHARS];
     struct keyfile key;
-    uint8_t *passphrase;
-    enum status st = read_passphrase(e->config->passphrase_file, &passphrase, error);
-    st = st == STATUS_OK ? home_io_path(e->path, "seed", path) : st;
-    st = st == STATUS_OK
-             ? keyfile_io_read(path, text_view(passphrase == NULL ? "" : (char *)passphrase),
-                               &key, error)
-             : st;
-    free(passphrase);
+    enum status st = home_io_path(e->path, "seed", path);
+    st =
+        st == STATUS_OK ? keyfile_io_read(path, config_passphrase(e->config), &key, error) : st;
     if (st == STATUS_OK) {
         memcpy(e->seed, key.secret, sizeof e->seed);
         keyfile_wipe(&key);
@@ -522,13 +485,13 @@ static enum status
 open_all(struct engine *e, char *error, size_t error_bytes)
 {
     char why[HOME_IO_ERROR_CHARS] = "";
-    enum status st = read_config(e, why);
+    enum status st = config_load(e->path, &e->config, why, sizeof why);
     st = st == STATUS_OK ? read_seed(e, why) : st;
     if (st != STATUS_OK) {
         snprintf(error, error_bytes, "%s", why[0] != '\0' ? why : status_text(st));
         return st;
     }
-    memcpy(e->institution, e->config->institution, sizeof e->institution);
+    memcpy(e->institution, e->config->institution, strlen(e->config->institution) + 1);
     st = policy_set_load_embedded(&e->policy, error, error_bytes);
     for (size_t i = 0; st == STATUS_OK && i < e->config->network_count; i++) {
         st = open_network(e, &e->networks[i], &e->config->networks[i]);

@@ -68,7 +68,7 @@ print_proof(struct own_log *log, struct store_txn *txn, struct view note_bytes, 
     return st;
 }
 
-/* ---- tiles ------------------------------------------------------------------------------ */
+/* ---- tiles ---- */
 
 static enum status
 send_tile(struct own_log *log, struct store_txn *txn, const struct tile *tile,

@@ -44,7 +44,7 @@ fail(struct lookup_run *run, const char *what, enum status st)
     run_over(run);
 }
 
-/* ---- the question ------------------------------------------------------------------ */
+/* ---- the question ---- */
 
 static const char *
 text_arg(const json_t *args, const char *name)
@@ -160,7 +160,7 @@ hash_question(struct lookup_run *run)
     crypto_hash_sha256_final(&h, run->asked_hash);
 }
 
-/* ---- asking -------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static enum status
 make_asked(struct lookup_run *run, struct lookup_holder *h)
@@ -355,7 +355,7 @@ engine_lookup_call(struct engine *e, const struct call *call, struct call_sink *
     engine_write(e, &run->job);
 }
 
-/* ---- answers -------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 /* Give the records of one Answered entry to the look-up; *raw moves on. */
 static bool
@@ -504,7 +504,7 @@ engine_lookup_peer(struct network *n, uint32_t session, const char *institution,
     }
 }
 
-/* ---- deciding -------------------------------------------------------------------------- */
+/* ---- deciding ---- */
 
 static enum status
 write_one_decided(struct store_txn *txn, struct lookup_run *run, const struct lookup_result *r,

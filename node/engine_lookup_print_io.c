@@ -63,7 +63,7 @@ documents_json(const struct lookup_run *run)
     return o;
 }
 
-/* ---- text for people --------------------------------------------------------------------- */
+/* ---- text for people ---- */
 
 /* Text from outside, made safe to show. */
 static const char *

@@ -17,7 +17,7 @@ engine_write(struct engine *e, struct job *job)
     e->jobs_end = &job->next;
 }
 
-/* ---- group commit --------------------------------------------------------------- */
+/* ---- group commit ---- */
 
 /* Write a list of jobs in one transaction; *failed is the one that could not
  * be written, NULL if the trouble is the store's. */
@@ -124,7 +124,7 @@ commit_jobs(struct engine *e)
     }
 }
 
-/* ---- signing ---------------------------------------------------------------------- */
+/* ---- signing ---- */
 
 /* Sign the committed head of one log, from a new snapshot: the last leaf is
  * hashed again from its bytes, the root from the tiles (DESIGN 6). */
@@ -252,7 +252,7 @@ engine_sign(struct engine *e, bool now)
     }
 }
 
-/* ---- the turn ----------------------------------------------------------------------- */
+/* ---- the turn ---- */
 
 static int64_t
 earlier(int64_t a, int64_t b)

@@ -137,7 +137,7 @@ engine_receipts_due(struct network *n, const char *institution)
     return r == NULL ? 0 : r->due_count;
 }
 
-/* ---- what we still owe after a start -------------------------------------------------- */
+/* ---- what we still owe after a start ---- */
 
 static enum status
 owe_again(struct network *n, struct store_txn *txn, uint64_t index)
@@ -179,7 +179,7 @@ engine_receipt_open(struct network *n, struct store_txn *txn)
     return st;
 }
 
-/* ---- paying ------------------------------------------------------------------------------ */
+/* ---- paying ---- */
 
 /* Prove owed[0 .. count) under the signed head and send. */
 static enum status

@@ -78,7 +78,7 @@ read_proof(ProtobufCBinaryData *list, size_t count, struct hash out[TREE_PROOF_H
     return true;
 }
 
-/* ---- the charter in the file ---------------------------------------------- */
+/* ---- the charter in the file ---- */
 
 /* Make the document of one note from its proven rows. */
 static enum status
@@ -165,7 +165,7 @@ read_charter(struct checking *k, const struct charter_document *root)
     return st;
 }
 
-/* ---- the log --------------------------------------------------------------- */
+/* ---- the log ---- */
 
 static enum status
 check_log(struct checking *k)
@@ -212,7 +212,7 @@ check_log(struct checking *k)
     return STATUS_OK;
 }
 
-/* ---- the record ------------------------------------------------------------ */
+/* ---- the record ---- */
 
 static const ProtobufCBinaryData *
 sealed_of(const Hr__PubEntry *e)
@@ -273,7 +273,7 @@ check_record(struct checking *k)
     return STATUS_OK;
 }
 
-/* ---- decisions ------------------------------------------------------------- */
+/* ---- decisions ---- */
 
 static enum status
 check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list)
@@ -324,7 +324,7 @@ check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list)
     return STATUS_OK;
 }
 
-/* ---- what was found -------------------------------------------------------- */
+/* ---- what was found ---- */
 
 static void
 describe_report(struct checking *k, json_t *o)

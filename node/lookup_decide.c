@@ -14,7 +14,7 @@
 #include "proto/text.h"
 #include "store/log.h"
 
-/* ---- identity ------------------------------------------------------------- */
+/* ---- identity ---- */
 
 static void
 doubt(struct lookup_leaf *leaf, const char *why)
@@ -107,7 +107,7 @@ compare_identity(const struct lookup *l, struct lookup_leaf *leaf)
     }
 }
 
-/* ---- opening -------------------------------------------------------------- */
+/* ---- opening ---- */
 
 /* Does the opened report say what its entry says (DESIGN 5)? */
 static bool
@@ -240,7 +240,7 @@ count_cosigned(const struct lookup *l, struct store_txn *txn, struct lookup_leaf
     return STATUS_OK;
 }
 
-/* ---- deciding ------------------------------------------------------------- */
+/* ---- deciding ---- */
 
 static enum status
 decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_result *r)

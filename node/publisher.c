@@ -104,7 +104,7 @@ publisher_flush(struct publisher *p)
     return st;
 }
 
-/* ---- the ledger ------------------------------------------------------------- */
+/* ---- the ledger ---- */
 
 struct rows {
     struct store_txn *txn;
