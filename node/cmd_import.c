@@ -7,6 +7,7 @@
 #include "node/codemap.h"
 #include "node/embedded.h"
 #include "node/file_io.h"
+#include "node/import_io.h"
 #include "node/normalise.h"
 #include "node/normalise_print.h"
 #include "proto/civil.h"
@@ -16,7 +17,9 @@
 enum { MAPS_MAX = 16, CHINA_OFFSET_MIN = 480 };
 
 const char cmd_import_help[] =
-    "usage: huren import [--dry-run] [--map FILE]... [--sender NAME] [--zone ZONE] FILE...\n"
+    "usage: huren import [--dry-run] [--map FILE]... [--sender NAME] [--zone ZONE]\n"
+    "                    [--network NET] FILE...\n"
+    "       huren import --retry [--map FILE]...\n"
     "\n"
     "Takes in results: HL7 v2 (ORU^R01, OUL^R21 to R24; single messages, batches, MLLP\n"
     "bytes) and CSV, UTF-8 or GB 18030, told by their content.  FILE may be - for\n"
@@ -26,6 +29,8 @@ const char cmd_import_help[] =
     "  --map FILE     code map; HOME/codemap.csv is read as well, when it is there\n"
     "  --sender NAME  take the code map's rows of this sender too\n"
     "  --zone ZONE    zone of times that state none (+08:00)\n"
+    "  --network NET  publish in this network, if the home is in several\n"
+    "  --retry        take up again what is in quarantine, after a new code map for example\n"
     "\n"
     "Code map: CSV with the header sender,system,local_code,item,unit.  sender is MSH-3\n"
     "or MSH-4 (* = any), system as in OBX-3 (* = any), item a code of the catalog, unit\n"
@@ -64,6 +69,9 @@ const char cmd_import_help[] =
 
 struct import {
     struct cli *cli;
+    struct importer *importer; /* NULL: --dry-run */
+    const struct normalise_options *options;
+    bool retrying;
     uint32_t reports, refused;
 };
 
@@ -77,6 +85,9 @@ static enum status
 print_report(void *user, const struct normalised *n)
 {
     struct import *im = user;
+    if (im->importer != NULL) {
+        return importer_report(im->importer, n);
+    }
     if (!im->cli->json) {
         normalised_lines(n, print_line, im->cli->out);
         return ferror(im->cli->out) ? STATUS_IO : STATUS_OK;
@@ -99,7 +110,7 @@ print_problem(void *user, const struct problem *p)
     problem_describe(p, line, sizeof line);
     text_show(text_view(p->file), file, sizeof file);
     (void)cli_error(im->cli, CLI_NO, "%s: %s%s", file, kinds[p->kind], line);
-    return STATUS_OK;
+    return im->importer == NULL || im->retrying ? STATUS_OK : importer_problem(im->importer, p);
 }
 
 /* Read a code map into `m`; `must` exist or not. */
@@ -180,25 +191,80 @@ import_file(struct import *im, const struct normalise_options *o, const char *pa
     return st == STATUS_OK;
 }
 
+/* A record out of quarantine: true when it gave reports now. */
+static bool
+retry_record(void *user, const char *file, struct view raw)
+{
+    struct import *im = user;
+    struct normalise_counts counts;
+    const struct normalise_handler handler = {im, print_report, print_problem};
+    enum status st = normalise_bytes(im->options, file, raw, &handler, &counts);
+    im->reports += counts.reports;
+    im->refused += counts.refused;
+    return st == STATUS_OK && counts.reports > 0 && counts.refused == 0;
+}
+
+static void
+print_counts(struct cli *cli, const struct import_counts *c)
+{
+    if (cli->json) {
+        return;
+    }
+    fprintf(cli->out,
+            "%u published, %u corrected, %u withdrawn, %u there already, %u not published, %u "
+            "records in quarantine\n",
+            (unsigned)c->published, (unsigned)c->corrected, (unsigned)c->withdrawn,
+            (unsigned)c->repeats, (unsigned)c->kept_out, (unsigned)c->quarantined);
+}
+
+/* Take in the files, or what is in quarantine, and say how it went. */
+static int
+run(struct import *im, const struct normalise_options *o, bool retry, int argc, char **argv)
+{
+    bool ok = true;
+    im->options = o;
+    im->retrying = retry;
+    if (retry) {
+        ok = importer_retry(im->importer, retry_record, im);
+    }
+    for (int i = 1; i < argc; i++) {
+        ok = import_file(im, o, argv[i]) && ok;
+        ok = (im->importer == NULL || importer_flush(im->importer)) && ok;
+    }
+    bool kept_out = false;
+    if (im->importer != NULL) {
+        const struct import_counts *c = importer_counts(im->importer);
+        print_counts(im->cli, c);
+        kept_out = c->kept_out > 0;
+    }
+    ok = fflush(im->cli->out) == 0 && ok;
+    if (!ok || (im->reports == 0 && !retry)) {
+        return CLI_TROUBLE;
+    }
+    return im->refused > 0 || kept_out ? CLI_NO : CLI_YES;
+}
+
 int
 cmd_import(struct cli *cli, int argc, char **argv)
 {
-    const char *maps[MAPS_MAX], *sender[1] = {NULL}, *zone[1] = {NULL};
+    const char *maps[MAPS_MAX], *sender[1] = {NULL}, *zone[1] = {NULL}, *network[1] = {NULL};
     struct cli_option options[] = {{.name = "--dry-run"},
                                    {.name = "--map", .values = maps, .values_max = MAPS_MAX},
                                    {.name = "--sender", .values = sender, .values_max = 1},
                                    {.name = "--zone", .values = zone, .values_max = 1},
+                                   {.name = "--retry"},
+                                   {.name = "--network", .values = network, .values_max = 1},
                                    {.name = NULL}};
     struct normalise_options o = {.institution = "", .offset_min = CHINA_OFFSET_MIN};
     struct import im = {.cli = cli};
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
     }
-    if (argc < 2) {
-        return cli_error(cli, CLI_TROUBLE, "name at least one file, or - for standard input");
-    }
-    if (options[0].count == 0) {
-        return cli_error(cli, CLI_TROUBLE, "this build reads results only with --dry-run");
+    bool dry = options[0].count > 0, retry = options[4].count > 0;
+    if (retry ? argc > 1 || dry : argc < 2) {
+        return cli_error(cli, CLI_TROUBLE,
+                         retry ? "--retry takes neither files nor --dry-run"
+                               : "name at least one file, or - for standard input");
     }
     if (options[3].count > 0 && !civil_parse_offset(text_view(zone[0]), &o.offset_min)) {
         return cli_error(cli, CLI_TROUBLE, "--zone %s is no zone; write it as +08:00", zone[0]);
@@ -210,11 +276,12 @@ cmd_import(struct cli *cli, int argc, char **argv)
         return CLI_TROUBLE;
     }
     o.map = m;
-    bool ok = true;
-    for (int i = 1; i < argc; i++) {
-        ok = import_file(&im, &o, argv[i]) && ok;
+    if (!dry && (im.importer = importer_open(cli, network[0])) == NULL) {
+        codemap_free(m);
+        return cli_error(cli, CLI_TROUBLE, "%s", status_text(STATUS_NO_MEMORY));
     }
+    int exit_code = run(&im, &o, retry, argc, argv);
+    importer_close(im.importer);
     codemap_free(m);
-    ok = fflush(cli->out) == 0 && ok;
-    return !ok || im.reports == 0 ? CLI_TROUBLE : im.refused > 0 ? CLI_NO : CLI_YES;
+    return exit_code;
 }

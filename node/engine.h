@@ -181,6 +181,12 @@ void engine_charter_call(struct engine *e, const struct call *call, struct call_
 void engine_status_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_log_call(struct engine *e, const struct call *call, struct call_sink *sink);
 
+void engine_quarantine_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_quarantine_drop_call(struct engine *e, const struct call *call,
+                                 struct call_sink *sink);
+void engine_quarantine_list_call(struct engine *e, const struct call *call,
+                                 struct call_sink *sink);
+
 /* Run a call: finds the handler by name. */
 void engine_call(struct engine *e, const struct call *call, struct call_sink *sink);
 

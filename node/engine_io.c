@@ -610,7 +610,10 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
                     {"publish", engine_publish_call},
                     {"charter-adopt", engine_charter_call},
                     {"status", engine_status_call},
-                    {"log", engine_log_call}};
+                    {"log", engine_log_call},
+                    {"quarantine", engine_quarantine_call},
+                    {"quarantine-drop", engine_quarantine_drop_call},
+                    {"quarantine-list", engine_quarantine_list_call}};
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
         if (strcmp(handlers[i].name, call->command) == 0) {
             handlers[i].run(e, call, sink);
