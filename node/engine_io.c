@@ -238,22 +238,8 @@ judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *ga
     struct roots roots = {txn};
     char why[HOME_IO_ERROR_CHARS] = "";
     size_t count = own_heads(e, txn, heads, false);
-    bool empty = true;
-    for (size_t i = 0; i < count; i++) {
-        empty = empty && heads[i].size == 0;
-    }
     gate->clean = home_io_is_clean(e->path, heads, count, root_at, &roots, why);
-    gate->born = false;
-    char marker[HOME_IO_PATH_CHARS];
-    char error[HOME_IO_ERROR_CHARS];
-    uint8_t *bytes = NULL;
-    size_t n;
-    if (!gate->clean && empty && home_io_path(e->path, "born", marker) == STATUS_OK &&
-        home_io_read(marker, 64, &bytes, &n, error) == STATUS_OK) {
-        gate->born = true; /* made here, by huren init, and never signed */
-    }
-    free(bytes);
-    if (!gate->clean && !gate->born) {
+    if (!gate->clean) {
         engine_say(e, "not a clean start: %s; signing waits for the witnesses", why);
     }
 }
