@@ -244,6 +244,7 @@ static const struct cli_command subcommands[] = {
     {"list", cmd_policy_list, "the packs in this binary", cmd_policy_list_help},
     {"check", cmd_policy_check, "check the sources of packs", cmd_policy_check_help},
     {"build", cmd_policy_build, "compile and sign a pack", cmd_policy_build_help},
+    {"export", cmd_policy_export, "compiled packs for libhuren-policy", cmd_policy_export_help},
     {NULL, NULL, NULL, NULL}};
 
 int
@@ -253,7 +254,7 @@ cmd_policy(struct cli *cli, int argc, char **argv)
 }
 
 const char cmd_policy_help[] =
-    "usage: huren policy decide|mark|explain|list|check|build [ARGUMENTS]\n"
+    "usage: huren policy decide|mark|explain|list|check|build|export [ARGUMENTS]\n"
     "       huren policy COMMAND --help\n"
     "\n"
     "Whether a result is recognized is decided by packs: one regulation each, as data.\n"
@@ -263,4 +264,5 @@ const char cmd_policy_help[] =
     "  explain  a decision as a page for a doctor, or a table for an official\n"
     "  list     the packs in this binary\n"
     "  check    check the sources of packs\n"
-    "  build    compile, test and sign a pack\n";
+    "  build    compile, test and sign a pack\n"
+    "  export   write the compiled catalog and packs, for libhuren-policy\n";

@@ -8,6 +8,8 @@
 int cmd_policy_list(struct cli *cli, int argc, char **argv);
 int cmd_policy_check(struct cli *cli, int argc, char **argv);
 int cmd_policy_build(struct cli *cli, int argc, char **argv);
+int cmd_policy_export(struct cli *cli, int argc, char **argv);
+extern const char cmd_policy_export_help[];
 extern const char cmd_policy_list_help[];
 extern const char cmd_policy_check_help[];
 extern const char cmd_policy_build_help[];

@@ -41,6 +41,14 @@ const char cmd_policy_build_help[] =
     "\n"
     "exit codes: 0 built; 1 the pack is refused; 2 could not be read or written\n";
 
+const char cmd_policy_export_help[] =
+    "usage: huren policy export DIR\n"
+    "\n"
+    "Writes the compiled catalog (DIR/catalog.txt) and packs (DIR/ID.txt) of this binary,\n"
+    "the form that libhuren-policy loads.  DIR must exist.\n"
+    "\n"
+    "exit codes: 0 done; 2 could not be written\n";
+
 static void
 to_hex(const uint8_t *bytes, char out[HEX_CHARS])
 {
@@ -109,6 +117,44 @@ cmd_policy_list(struct cli *cli, int argc, char **argv)
     }
     policy_set_free(set);
     return CLI_YES;
+}
+
+static enum status
+export_one(const char *folder, struct hr_text name, struct hr_text text, char *error,
+           size_t error_bytes)
+{
+    char path[1024];
+    int size = snprintf(path, sizeof path, "%s/%.*s.txt", folder, (int)name.size, name.bytes);
+    if (size < 0 || (size_t)size >= sizeof path) {
+        snprintf(error, error_bytes, "%.200s: name is too long", folder);
+        return STATUS_TOO_BIG;
+    }
+    return policy_file_write(path, (const uint8_t *)text.bytes, text.size, error, error_bytes);
+}
+
+int
+cmd_policy_export(struct cli *cli, int argc, char **argv)
+{
+    struct cli_option options[] = {{NULL, NULL, 0, 0}};
+    struct policy_set *set = NULL;
+    char error[ERROR_CHARS] = "";
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc != 2) {
+        return cli_error(cli, CLI_TROUBLE, "name the folder to write to");
+    }
+    enum status st = policy_set_load_embedded(&set, error, sizeof error);
+    if (st == STATUS_OK) {
+        st = export_one(argv[1], (struct hr_text){"catalog", 7}, policy_set_catalog_text(set),
+                        error, sizeof error);
+    }
+    for (size_t i = 0; st == STATUS_OK && i < policy_set_count(set); i++) {
+        st = export_one(argv[1], hr_pack_id(policy_set_pack(set, i)), policy_set_text(set, i),
+                        error, sizeof error);
+    }
+    policy_set_free(set);
+    return st == STATUS_OK ? CLI_YES : cli_error(cli, CLI_TROUBLE, "%s", error);
 }
 
 /* Refused by rule, or not readable at all. */

@@ -30,6 +30,7 @@ MUST_USE enum status policy_set_load_embedded(struct policy_set **out, char *err
 void policy_set_free(struct policy_set *set);
 
 const struct hr_catalog *policy_set_catalog(const struct policy_set *set);
+struct hr_text policy_set_catalog_text(const struct policy_set *set); /* compiled */
 size_t policy_set_count(const struct policy_set *set);
 const struct hr_pack *policy_set_pack(const struct policy_set *set, size_t index);
 /* The compiled text of a pack, its vectors, and its address (pack_file.h). */

@@ -147,6 +147,12 @@ policy_set_catalog(const struct policy_set *set)
     return set->catalog;
 }
 
+struct hr_text
+policy_set_catalog_text(const struct policy_set *set)
+{
+    return (struct hr_text){set->catalog_text.bytes, set->catalog_text.size};
+}
+
 size_t
 policy_set_count(const struct policy_set *set)
 {

@@ -27,6 +27,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default) /* the rest of the library is hidden */
+#endif
 
 enum {
     HR_SCOPES_MAX = 16, /* scopes of one pack */
@@ -375,6 +378,9 @@ const char *hr_verdict_words(enum hr_verdict verdict, bool english);
 const char *hr_check_title(enum hr_check check, bool english);
 const char *hr_check_settle(enum hr_check check, bool english);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif
