@@ -4,7 +4,8 @@
  * Read-only.  On a damaged file LMDB may abort or fault the process: for a
  * file that was restored, received or is suspected, run this in a child
  * process (fork, then store_open and store_check) and take its death for a
- * finding. */
+ * finding.  Open the store with its handle_of, or every index row of a token
+ * is one too many. */
 #ifndef STORE_CHECK_H
 #define STORE_CHECK_H
 

@@ -39,6 +39,7 @@ status_of_mdb(int rc)
     case MDB_PAGE_FULL:
     case MDB_INCOMPATIBLE:
     case MDB_BAD_DBI:
+    case MDB_BAD_TXN: /* LMDB stops a transaction that met a damaged page. */
         return STATUS_CORRUPT;
     case ENOMEM:
         return STATUS_NO_MEMORY;
