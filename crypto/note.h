@@ -107,7 +107,9 @@ MUST_USE enum status note_write(const struct note *note, uint64_t lines, uint8_t
  * them, those lines of `theirs` that verify under `keys` and whose key has not
  * signed `ours`; where both have a cosignature by one key, note_verify's rule
  * picks.  Lines of unknown keys are kept from `ours` and not taken from
- * `theirs`, so that a peer can neither fill nor poison a note.
+ * `theirs`, so that a peer can neither fill nor poison a note.  (A note that came
+ * from a peer and becomes ours is first cut to what verified: note_write with
+ * verified.lines.)
  *
  * STATUS_OK             written; *added says how many lines came or changed.
  * STATUS_MALFORMED      the texts differ.

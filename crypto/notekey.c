@@ -15,6 +15,8 @@ _Static_assert(SIGNATURE_BYTES == crypto_sign_BYTES, "Ed25519 signature");
 _Static_assert(NOTE_SEED_BYTES == crypto_sign_SEEDBYTES, "Ed25519 seed");
 _Static_assert(NOTE_SECRET_BYTES == crypto_sign_SECRETKEYBYTES, "Ed25519 secret key");
 
+enum { ID_CHARS = 2 * NOTE_KEY_ID_BYTES };
+
 static bool
 is_signing_type(uint8_t type)
 {
@@ -74,7 +76,7 @@ parse_id(struct view hex, uint32_t *id)
 {
     uint32_t value = 0;
 
-    if (hex.count != 2 * NOTE_KEY_ID_BYTES) {
+    if (hex.count != ID_CHARS) {
         return false;
     }
     for (size_t i = 0; i < hex.count; i++) {
@@ -142,21 +144,22 @@ void
 note_key_encode(const struct note_key *key, char out[NOTE_VKEY_BYTES_MAX])
 {
     static const char digits[] = "0123456789abcdef";
-    size_t used = strlen(key->name);
+    size_t used = strlen(key->name), chars;
     uint8_t raw[1 + KEY_BYTES];
     uint8_t base64[BASE64_CHARS(sizeof raw)];
 
     assert(used <= KEY_NAME_CHARS_MAX);
     memcpy(out, key->name, used);
     out[used++] = '+';
-    for (unsigned i = 0; i < 2 * NOTE_KEY_ID_BYTES; i++) {
+    for (unsigned i = 0; i < ID_CHARS; i++) {
         out[used++] = digits[key->id >> (28 - 4 * i) & 0xf];
     }
     out[used++] = '+';
     raw[0] = key->type;
     memcpy(raw + 1, key->public_key, KEY_BYTES);
-    memcpy(out + used, base64, base64_encode((struct view){raw, sizeof raw}, base64));
-    out[used + sizeof base64] = '\0';
+    chars = base64_encode((struct view){raw, sizeof raw}, base64);
+    memcpy(out + used, base64, chars);
+    out[used + chars] = '\0';
 }
 
 enum status

@@ -214,18 +214,18 @@ void
 tile_rebuild(const struct hash *hashes, unsigned rows, struct hash *out)
 {
     struct hash work[TILE_HASHES / 2];
-    unsigned count = 1u << rows;
+    size_t count = (size_t)1 << rows;
 
     assert(rows <= ROWS);
     if (rows == 0) {
         *out = hashes[0];
         return;
     }
-    for (unsigned i = 0; i < count / 2; i++) {
+    for (size_t i = 0; i < count / 2; i++) {
         tree_node_hash(&hashes[2 * i], &hashes[2 * i + 1], &work[i]);
     }
     for (count /= 2; count > 1; count /= 2) {
-        for (unsigned i = 0; i < count / 2; i++) {
+        for (size_t i = 0; i < count / 2; i++) {
             tree_node_hash(&work[2 * i], &work[2 * i + 1], &work[i]);
         }
     }

@@ -166,6 +166,12 @@ test_what_could_not_be_read_is_not_written(void **state)
     memcpy(longer, "o\n5\n" ROOT "\n", 49);
     longer[sizeof longer - 1] = '\n';
     assert_int_equal(checkpoint_parse((struct view){longer, sizeof longer}, &c), STATUS_OK);
+    assert_int_equal(checkpoint_parse((struct view){longer, sizeof longer + 1}, &c),
+                     STATUS_TOO_BIG); /* the length alone */
+    memset(longer, 'x', ORIGIN_CHARS_MAX);
+    memcpy(longer + ORIGIN_CHARS_MAX, "\n5\n" ROOT "\n", 48);
+    assert_int_equal(checkpoint_parse((struct view){longer, ORIGIN_CHARS_MAX + 48}, &c),
+                     STATUS_OK);
     memset(longer, 'x', ORIGIN_CHARS_MAX + 1);
     memcpy(longer + ORIGIN_CHARS_MAX + 1, "\n5\n" ROOT "\n", 48);
     assert_int_equal(checkpoint_parse((struct view){longer, sizeof longer}, &c),

@@ -258,9 +258,69 @@ test_a_known_key_has_one_spelling_for_its_signature(void **state)
 }
 
 static void
+test_no_unicode_blank_is_part_of_a_name(void **state)
+{
+    static const char *const blanks[] = {" ",
+                                         "\x7f" /* is none */,
+                                         "\xc2\x85",
+                                         "\xc2\xa0",
+                                         "\xe1\x9a\x80",
+                                         "\xe2\x80\x80",
+                                         "\xe2\x80\x85",
+                                         "\xe2\x80\x8a",
+                                         "\xe2\x80\xa8",
+                                         "\xe2\x80\xa9",
+                                         "\xe2\x80\xaf",
+                                         "\xe2\x81\x9f",
+                                         "\xe3\x80\x80"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) {
+        char whole[64];
+        struct note note;
+        snprintf(whole, sizeof whole, "text\n\n" S "a%sb " B64 "\n", blanks[i]);
+        assert_int_equal(parse(whole, &note), i == 1 ? STATUS_OK : STATUS_MALFORMED);
+    }
+}
+
+/* A text that cannot be a checkpoint has no cosignature, whatever its length. */
+static void
+test_a_cosigned_text_ends_at_its_limit(void **state)
+{
+    static char text[CHECKPOINT_TEXT_BYTES_MAX + 2];
+    static uint8_t line[NOTE_LINE_BYTES_MAX], whole[8192];
+    struct note_verified v;
+    struct note note;
+    size_t n, at = CHECKPOINT_TEXT_BYTES_MAX;
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    memcpy(text, TEXT, strlen(TEXT));
+    text[at - 1] = '\n';
+    text[at] = 'y';
+    text[at + 1] = '\n';
+    assert_int_equal(cosignature_line(&witness, (struct view){(uint8_t *)text, at + 2}, 1, line,
+                                      sizeof line, &n),
+                     STATUS_TOO_BIG);
+    assert_int_equal(cosignature_line(&witness, (struct view){(uint8_t *)text, at}, 1, line,
+                                      sizeof line, &n),
+                     STATUS_OK);
+    memcpy(whole, text, at);
+    whole[at] = '\n';
+    memcpy(whole + at + 1, line, n);
+    assert_int_equal(note_parse((struct view){whole, at + 1 + n}, &note), STATUS_OK);
+    assert_int_equal(note_verify(&note, &witness.key, 1, 1, &v), STATUS_OK);
+    memcpy(whole, text, at + 2);
+    whole[at + 2] = '\n';
+    memcpy(whole + at + 3, line, n);
+    assert_int_equal(note_parse((struct view){whole, at + 3 + n}, &note), STATUS_OK);
+    assert_int_equal(note_verify(&note, &witness.key, 1, 1, &v), STATUS_BAD_SIGNATURE);
+}
+
+static void
 test_limits_are_64_lines_and_64_kib(void **state)
 {
-    static uint8_t bytes[NOTE_BYTES_MAX + 1];
+    static uint8_t bytes[NOTE_BYTES_MAX + 1], out[8192];
     const char *line = S "a " B64 "\n";
     struct note note;
     size_t used = 0, at;
@@ -274,6 +334,9 @@ test_limits_are_64_lines_and_64_kib(void **state)
     }
     assert_int_equal(note_parse((struct view){bytes, used}, &note), STATUS_OK);
     assert_int_equal(note.signature_count, NOTE_SIGNATURES_MAX);
+    assert_int_equal(note_add_line((struct view){bytes, used}, text_view(S "b " B64 "\n"), out,
+                                   sizeof out, &at),
+                     STATUS_TOO_BIG);
     memcpy(bytes + used, line, strlen(line));
     assert_int_equal(note_parse((struct view){bytes, used + strlen(line)}, &note),
                      STATUS_TOO_BIG);
@@ -397,6 +460,13 @@ test_only_usable_keys_and_our_names_are_made(void **state)
         note_key_make((struct view){(uint8_t *)name, KEY_NAME_CHARS_MAX + 1}, 1, good, &key),
         STATUS_MALFORMED);
     assert_int_equal(note_signer_make(text_view("Upper.Case"), 1, seed, &signer),
+                     STATUS_MALFORMED);
+    assert_int_equal(note_signer_make(text_view(""), 1, seed, &signer), STATUS_MALFORMED);
+    assert_int_equal(
+        note_signer_make((struct view){(uint8_t *)name, KEY_NAME_CHARS_MAX}, 1, seed, &signer),
+        STATUS_OK);
+    assert_int_equal(note_signer_make((struct view){(uint8_t *)name, KEY_NAME_CHARS_MAX + 1}, 1,
+                                      seed, &signer),
                      STATUS_MALFORMED);
     assert_int_equal(note_signer_make(text_view("a"), 5, seed, &signer), STATUS_UNSUPPORTED);
     assert_true(sodium_is_zero((uint8_t *)&signer, sizeof signer));
@@ -729,6 +799,20 @@ test_merging_refuses_another_text_or_a_false_signature(void **state)
                      STATUS_BAD_SIGNATURE);
     b = note_of(WITNESS_LINE);
     assert_int_equal(note_merge(&a, &b, keys, 2, 0, out, 300, &n, &added), STATUS_TOO_BIG);
+    for (size_t i = 1; i < NOTE_SIGNATURES_MAX; i++) { /* 63 unknown lines, and one */
+        a.signatures[i] = a.signatures[0];
+        a.signatures[i].id++;
+        a.signatures[i].line = text_view(S "a " B64 "\n");
+    }
+    a.signature_count = NOTE_SIGNATURES_MAX - 1;
+    n = 0;
+    assert_int_equal(note_merge(&a, &b, keys, 2, 0, out, sizeof out, &n, &added), STATUS_OK);
+    assert_true(n > 0 && added == 1);
+    a.signature_count = NOTE_SIGNATURES_MAX;
+    n = 5;
+    added = 6;
+    assert_int_equal(note_merge(&a, &b, keys, 2, 0, out, sizeof out, &n, &added),
+                     STATUS_TOO_BIG);
     assert_int_equal(n, 5);
     assert_int_equal(added, 6);
 }
@@ -742,6 +826,8 @@ main(void)
         cmocka_unit_test(test_no_byte_of_a_signed_note_can_change),
         cmocka_unit_test(test_what_is_not_a_note_is_malformed),
         cmocka_unit_test(test_a_known_key_has_one_spelling_for_its_signature),
+        cmocka_unit_test(test_no_unicode_blank_is_part_of_a_name),
+        cmocka_unit_test(test_a_cosigned_text_ends_at_its_limit),
         cmocka_unit_test(test_limits_are_64_lines_and_64_kib),
         cmocka_unit_test(test_lines_of_unknown_kinds_are_carried_and_not_counted),
         cmocka_unit_test(test_published_verifier_keys_have_the_known_verdicts),

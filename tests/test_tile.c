@@ -121,6 +121,8 @@ test_only_the_one_spelling_of_a_path_is_read(void **state)
         "tile/0",
         "tile/0/",
         "/tile/0/000",
+        "tils/0/000",
+        "tile:0/000",
         "tile/0/000/",
         "tile/0/000 ",
         "tile/00/000",
@@ -278,7 +280,7 @@ test_a_bundle_is_its_entries_and_nothing_else(void **state)
     static const char example[] = "0008726573756c7420300008726573756c7420310008726573756c742032"
                                   "0008726573756c7420330008726573756c742034";
     uint8_t want[50], got[50], big[8];
-    static uint8_t long_entry[UINT16_MAX + 1];
+    static uint8_t long_entry[UINT16_MAX + 1], large[UINT16_MAX + 2];
     struct hash leaves[5];
     size_t used = 0;
 
@@ -311,6 +313,11 @@ test_a_bundle_is_its_entries_and_nothing_else(void **state)
                              STATUS_OK);
         want[i] ^= 1;
     }
+    used = 0;
+    assert_int_equal(
+        tile_bundle_add((struct view){long_entry, UINT16_MAX}, large, sizeof large, &used),
+        STATUS_OK);
+    assert_int_equal(tile_bundle_check((struct view){large, sizeof large}, 1), STATUS_OK);
     /* Limits: no room, and 65,536 bytes. */
     used = 0;
     assert_int_equal(tile_bundle_add((struct view){want, 7}, big, sizeof big, &used),

@@ -108,6 +108,7 @@ test_a_written_proof_is_read_and_accepted(void **state)
     assert_int_equal(tlogproof_check(&back, &leaves[2], &want, &opened), STATUS_OK);
     assert_int_equal(opened.cosigned, 3);
     assert_int_equal(tlogproof_encode(&p, out, n - 1, &m), STATUS_TOO_BIG);
+    assert_int_equal(tlogproof_encode(&p, out, n, &m), STATUS_OK);
 
     p.has_extra = true;
     p.extra = text_view("QUJD");
@@ -273,6 +274,14 @@ test_what_could_not_be_read_is_not_written(void **state)
     assert_int_equal(tlogproof_encode(&p, out, sizeof out, &n), STATUS_TOO_BIG);
     assert_int_equal(tlogproof_parse((struct view){big, sizeof big}, &p), STATUS_TOO_BIG);
     assert_int_equal(n, 8);
+    p = example();
+    p.hash_count = 0;
+    p.checkpoint = (struct view){big, TLOGPROOF_BYTES_MAX - 32}; /* header and index: 32 */
+    assert_int_equal(tlogproof_encode(&p, out, sizeof out, &n), STATUS_OK);
+    assert_int_equal(n, TLOGPROOF_BYTES_MAX);
+    assert_int_equal(tlogproof_parse((struct view){out, n}, &p), STATUS_OK);
+    p.checkpoint.count++;
+    assert_int_equal(tlogproof_encode(&p, out, sizeof out, &n), STATUS_TOO_BIG);
 }
 
 static void
