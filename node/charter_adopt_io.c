@@ -25,11 +25,9 @@ write_step(struct store_txn *txn, const struct charter_document *d,
     return store_refused_put(txn, text_view(d->head.network), step->status, d->note);
 }
 
-enum status
-charter_adopt_write(struct store *store, const struct charter_document *const *documents,
-                    const struct charter_step *steps, size_t count, const struct charter *after)
+uint64_t
+charter_adopt_bytes(const struct charter_document *const *documents, size_t count)
 {
-    struct store_txn *txn;
     uint64_t bytes = 64 * 1024;
     for (size_t i = 0; i < count; i++) {
         bytes += documents[i]->note.count;
@@ -37,16 +35,16 @@ charter_adopt_write(struct store *store, const struct charter_document *const *d
             bytes += documents[i]->rows[r].count + 256;
         }
     }
-    enum status st = store_begin_write(store, STORE_PUBLISH, bytes, &txn);
-    if (st != STATUS_OK) {
-        return st;
-    }
+    return bytes;
+}
+
+enum status
+charter_adopt_put(struct store_txn *txn, const struct charter_document *const *documents,
+                  const struct charter_step *steps, size_t count, const struct charter *after)
+{
+    enum status st = STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < count; i++) {
         st = write_step(txn, documents[steps[i].document], &steps[i], after);
     }
-    if (st != STATUS_OK) {
-        store_abort(txn);
-        return st;
-    }
-    return store_commit(txn);
+    return st;
 }

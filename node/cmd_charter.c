@@ -9,7 +9,7 @@
 
 #include "crypto/base64.h"
 #include "crypto/keys.h"
-#include "node/charter_adopt_io.h"
+#include "node/call.h"
 #include "node/charter_build.h"
 #include "node/charter_examples.h"
 #include "node/charter_impl.h"
@@ -431,115 +431,13 @@ charter_sign_command(struct cli *cli, int argc, char **argv)
 
 /* ---- adopt ---------------------------------------------------------------- */
 
-static void
-print_step(struct cli *cli, const struct charter_head *h, const struct charter_step *s)
-{
-    const char *word = s->status == STATUS_OK       ? "adopted"
-                       : s->status == STATUS_EXISTS ? "in hand"
-                                                    : "refused";
-    if (cli->json) {
-        json_t *o =
-            json_pack("{s:s,s:s,s:I,s:s,s:s,s:s}", "network", h->network, "kind",
-                      charter_kind_text(h->kind), "version", (json_int_t)h->version, "result",
-                      word, "status", status_text(s->status), "reason", s->reason);
-        if (o != NULL && json_dumpf(o, cli->out, JSON_COMPACT) == 0) {
-            fputc('\n', cli->out);
-        }
-        json_decref(o);
-    } else if (s->status == STATUS_OK || s->status == STATUS_EXISTS) {
-        fprintf(cli->out, "%s %" PRIu64 " of %s: %s%s%s\n", charter_kind_text(h->kind),
-                h->version, h->network, word, s->reason[0] != 0 ? ": " : "", s->reason);
-    } else {
-        cli_error(cli, CLI_NO, "refused: %s", s->reason);
-    }
-}
-
-struct adoption {
-    struct opened *opened;
-    const struct charter_document *documents[FILES_MAX];
-    struct charter_step *steps;
-    size_t count;
-    const char *network;
-    bool dry_run;
-};
-
-/* The home is ours and its store is open. */
-static int
-adopt_into(struct cli *cli, struct store *store, struct adoption *a)
-{
-    struct charter *before = NULL, *after = NULL;
-    struct store_txn *txn;
-    char reason[CHARTER_REASON_CHARS] = "";
-    int code = CLI_YES;
-    enum status st = store_begin_read(store, &txn);
-    if (st == STATUS_OK) {
-        st = charter_store_load(txn, a->network, &before, reason);
-        st = st == STATUS_NOT_FOUND ? STATUS_OK : st;
-        store_abort(txn);
-    }
-    if (st == STATUS_OK) {
-        st = charter_adopt_plan(before, a->network, a->documents, a->count, now_s(), a->steps,
-                                &after);
-    }
-    if (st == STATUS_OK && !a->dry_run) {
-        st = charter_adopt_write(store, a->documents, a->steps, a->count, after);
-    }
-    if (st != STATUS_OK) {
-        code = cli_error(cli, CLI_TROUBLE, "%s: %s%s%s; nothing was adopted", cli->home,
-                         status_text(st), reason[0] != 0 ? ": " : "", reason);
-    }
-    for (size_t i = 0; st == STATUS_OK && i < a->count; i++) {
-        print_step(cli, &a->documents[a->steps[i].document]->head, &a->steps[i]);
-        if (a->steps[i].status != STATUS_OK && a->steps[i].status != STATUS_EXISTS) {
-            code = CLI_NO;
-        }
-    }
-    charter_free(before);
-    charter_free(after);
-    return code;
-}
-
-static int
-adopt_here(struct cli *cli, struct adoption *a)
-{
-    struct home *home = NULL;
-    struct store *store = NULL;
-    struct config *config = NULL;
-    struct store_options options = {.read_only = false};
-    char error[CONFIG_ERROR_CHARS], home_error[HOME_IO_ERROR_CHARS], path[HOME_IO_PATH_CHARS];
-    pid_t holder;
-    int code;
-    if (config_load(cli->home, &config, error, sizeof error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "%s", error);
-    }
-    if (config_network(config, a->network) == NULL) {
-        code =
-            cli_error(cli, CLI_NO,
-                      "this home is not in the network %s: huren --home %s init --network %s "
-                      "adds it",
-                      a->network, cli->home, a->network);
-    } else if (home_io_own(cli->home, &home, &holder, home_error) != STATUS_OK) {
-        code = cli_error(cli, CLI_TROUBLE, "%s", home_error);
-    } else {
-        enum status st = home_io_path(cli->home, "store", path);
-        st = st == STATUS_OK ? store_open(path, &options, &store) : st;
-        code = st == STATUS_OK
-                   ? adopt_into(cli, store, a)
-                   : cli_error(cli, CLI_TROUBLE, "store of %s: %s", cli->home, status_text(st));
-    }
-    store_close(store);
-    home_io_close(home);
-    config_free(config);
-    return code;
-}
-
 static int
 charter_adopt_command(struct cli *cli, int argc, char **argv)
 {
     struct cli_option options[] = {{"--dry-run", NULL, 0, 0}, {NULL, NULL, 0, 0}};
     struct opened opened[FILES_MAX];
-    struct charter_step steps[FILES_MAX];
-    struct adoption a = {.opened = opened, .steps = steps};
+    struct view blobs[FILES_MAX];
+    size_t count = 0;
     int code = CLI_YES;
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
@@ -547,23 +445,26 @@ charter_adopt_command(struct cli *cli, int argc, char **argv)
     if (argc < 2 || argc - 1 > FILES_MAX) {
         return cli_error(cli, CLI_TROUBLE, "name 1 to %d files", FILES_MAX);
     }
-    a.dry_run = options[0].count > 0;
     for (int i = 1; i < argc; i++) {
-        if (!open_document(cli, argv[i], &opened[a.count], &code)) {
+        if (!open_document(cli, argv[i], &opened[count], &code)) {
             goto cleanup;
         }
-        a.documents[a.count] = &opened[a.count].doc;
-        a.network = opened[0].doc.head.network;
-        if (strcmp(opened[a.count++].doc.head.network, a.network) != 0) {
+        blobs[count] = (struct view){opened[count].bytes, opened[count].count};
+        count++;
+        if (strcmp(opened[count - 1].doc.head.network, opened[0].doc.head.network) != 0) {
             code = cli_error(cli, CLI_TROUBLE,
                              "%s is of another network than %s: adopt one network at a time",
                              argv[i], argv[1]);
             goto cleanup;
         }
     }
-    code = adopt_here(cli, &a);
+    json_t *args = json_pack("{s:b,s:b}", "json", cli->json, "dry_run", options[0].count > 0);
+    struct call call = {
+        .command = "charter-adopt", .args = args, .blobs = blobs, .blob_count = count};
+    code = call_run(cli, &call);
+    json_decref(args);
 cleanup:
-    for (size_t i = 0; i < a.count; i++) {
+    for (size_t i = 0; i < count; i++) {
         opened_free(&opened[i]);
     }
     return code;

@@ -192,6 +192,12 @@ make_store(struct cli *cli)
         return cli_error(cli, CLI_TROUBLE, "store %s: %s", path, status_text(st));
     }
     store_close(store);
+    /* Nothing was signed yet, on this machine with this data file: the first
+     * start is a clean one (DESIGN 10). */
+    char error[HOME_IO_ERROR_CHARS];
+    if (home_io_signed(cli->home, NULL, 0, error) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "%s", error);
+    }
     return CLI_YES;
 }
 

@@ -59,6 +59,34 @@ peers_json(struct network *n)
     return list;
 }
 
+/* The word for programs; signgate_text has the sentence for people. */
+static const char *
+gate_word(enum signgate_state state)
+{
+    switch (state) {
+    case SIGNGATE_OPEN:
+        return "open";
+    case SIGNGATE_WAITING:
+        return "waiting";
+    case SIGNGATE_HELD:
+        return "held";
+    case SIGNGATE_ROLLBACK:
+        return "rollback";
+    case SIGNGATE_LOST:
+        return "lost";
+    case SIGNGATE_TWIN:
+        return "twin";
+    }
+    return "waiting";
+}
+
+static json_t *
+gate_json(const struct network *n, const char *origin)
+{
+    enum signgate_state state = signgate_state(gossip_gate(n->gossip), origin);
+    return json_pack("{s:s,s:s}", "state", gate_word(state), "text", signgate_text(state));
+}
+
 static json_t *
 network_json(struct network *n)
 {
@@ -67,11 +95,9 @@ network_json(struct network *n)
     json_object_set_new(o, "pub", json_string(n->pub.origin));
     json_object_set_new(o, "exch", json_string(n->exch.origin));
     if (n->gossip != NULL) {
-        const struct signgate *gate = gossip_gate(n->gossip);
-        json_object_set_new(
-            o, "signing",
-            json_pack("{s:s,s:s}", "pub", signgate_text(signgate_state(gate, n->pub.origin)),
-                      "exch", signgate_text(signgate_state(gate, n->exch.origin))));
+        json_object_set_new(o, "signing",
+                            json_pack("{s:o,s:o}", "pub", gate_json(n, n->pub.origin), "exch",
+                                      gate_json(n, n->exch.origin)));
     }
     const Hr__MemberRow *m =
         n->charter == NULL ? NULL : charter_member(n->charter, n->engine->institution);
@@ -130,8 +156,8 @@ print_network(struct call_sink *sink, json_t *n)
                     "charter adopt what it returns\n");
     }
     engine_text(sink, false, "  signing: pub %s; exch %s\n",
-                json_string_value(json_object_get(signing, "pub")),
-                json_string_value(json_object_get(signing, "exch")));
+                json_string_value(json_object_get(json_object_get(signing, "pub"), "text")),
+                json_string_value(json_object_get(json_object_get(signing, "exch"), "text")));
     json_t *list = json_object_get(n, "logs");
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *l = json_array_get(list, i);
