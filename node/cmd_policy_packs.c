@@ -33,11 +33,14 @@ const char cmd_policy_check_help[] =
 
 const char cmd_policy_build_help[] =
     "usage: huren policy build DIR [-o FILE] [--key KEYFILE]\n"
+    "       huren policy build --annex CSV --pack ID --version N [-o FILE] [--key KEYFILE]\n"
     "\n"
     "Compiles a pack, runs its vectors and writes one file, DIR's id and version with\n"
     "the suffix .hrpack unless -o names another.  With --key (a huren signing key\n"
     "without passphrase) the file is signed.  Prints the address of the pack: the\n"
     "SHA-256 that names its rules and vectors, whoever signs.\n"
+    "With --annex the file is an item list that came later: CSV with the columns code,\n"
+    "limit_days (empty: no limit) and citation.\n"
     "\n"
     "exit codes: 0 built; 1 the pack is refused; 2 could not be read or written\n";
 
@@ -241,15 +244,17 @@ cmd_policy_check(struct cli *cli, int argc, char **argv)
 /* ---- build ------------------------------------------------------------------- */
 
 static enum status
-read_signer(const char *path, struct note_signer *signer, char error[KEYFILE_IO_ERROR_CHARS])
+read_signer(const char *path, struct note_signer *signer, char error[ERROR_CHARS])
 {
     struct keyfile key;
+    _Static_assert(KEYFILE_IO_ERROR_CHARS <= (int)ERROR_CHARS, "an error of keyfile_io fits");
+    memset(signer, 0, sizeof *signer);
     enum status st = keyfile_io_read(path, (struct view){NULL, 0}, &key, error);
     if (st != STATUS_OK) {
         return st;
     }
     if (key.kind != KEYFILE_SIGNING) {
-        snprintf(error, KEYFILE_IO_ERROR_CHARS, "%s: is not a signing key", path);
+        snprintf(error, ERROR_CHARS, "%s: is not a signing key", path);
         st = STATUS_BAD_KEY;
     } else {
         struct view name = {(const uint8_t *)key.name, strlen(key.name)};
@@ -259,87 +264,142 @@ read_signer(const char *path, struct note_signer *signer, char error[KEYFILE_IO_
     return st;
 }
 
+/* Encode, write, and print what was built. */
 static enum status
-write_pack(struct cli *cli, struct policy_folder *folder, size_t vectors, const char *out_path,
-           const struct note_signer *signer, char *error, size_t error_bytes)
+write_built(struct cli *cli, struct pack_file *file, size_t count, const char *out_path,
+            const struct note_signer *signer, char *error, size_t error_bytes)
 {
-    struct pack_file file;
     uint8_t *bytes = NULL;
-    size_t count = 0;
+    size_t size = 0;
     char path[512];
     char hex[HEX_CHARS];
-    enum status st = pack_built_file(&folder->built, folder->vectors_view, &file);
-    if (st == STATUS_OK) {
-        st = pack_file_encode(&file, signer, &bytes, &count);
-    }
+    const char *unit = file->annex ? "items" : "vectors";
+    enum status st = pack_file_encode(file, signer, &bytes, &size);
     if (st != STATUS_OK) {
         return st;
     }
-    snprintf(path, sizeof path, "%s-v%u.hrpack", file.id, (unsigned)file.version);
+    snprintf(path, sizeof path, "%s%s-v%u.hrpack", file->id, file->annex ? "-annex" : "",
+             (unsigned)file->version);
     out_path = out_path != NULL ? out_path : path;
-    st = policy_file_write(out_path, bytes, count, error, error_bytes);
+    st = policy_file_write(out_path, bytes, size, error, error_bytes);
     free(bytes);
     if (st != STATUS_OK) {
         return st;
     }
-    to_hex(file.address.bytes, hex);
+    to_hex(file->address.bytes, hex);
     if (cli->json) {
-        json_t *one = json_pack("{s:s, s:i, s:s, s:s, s:I, s:b}", "pack", file.id, "version",
-                                (int)file.version, "address", hex, "file", out_path, "vectors",
-                                (json_int_t)vectors, "signed", signer != NULL);
+        json_t *one = json_pack("{s:s, s:i, s:s, s:s, s:I, s:b}", "pack", file->id, "version",
+                                (int)file->version, "address", hex, "file", out_path, unit,
+                                (json_int_t)count, "signed", signer != NULL);
         json_dumpf(one, cli->out, JSON_COMPACT);
         fputc('\n', cli->out);
         json_decref(one);
     } else {
-        fprintf(cli->out, "%s: %s version %u, %zu vectors passed, %s\n  address %s\n", out_path,
-                file.id, (unsigned)file.version, vectors,
+        fprintf(cli->out, "%s: %s%s version %u, %zu %s, %s\n  address %s\n", out_path,
+                file->annex ? "annex of " : "", file->id, (unsigned)file->version, count, unit,
                 signer != NULL ? "signed" : "not signed", hex);
     }
     return STATUS_OK;
 }
 
+static enum status
+build_pack(struct cli *cli, const struct policy_set *set, const char *path,
+           const char *out_path, const struct note_signer *signer, char *error,
+           size_t error_bytes)
+{
+    struct policy_folder folder = {.path = NULL};
+    struct pack_file file;
+    size_t vectors = 0;
+    enum status st = policy_folder_read(path, &folder, error, error_bytes);
+    if (st == STATUS_OK) {
+        st =
+            policy_folder_build(&folder, policy_set_catalog(set), &vectors, error, error_bytes);
+    }
+    if (st == STATUS_OK) {
+        st = pack_built_file(&folder.built, folder.vectors_view, &file);
+    }
+    if (st == STATUS_OK) {
+        st = write_built(cli, &file, vectors, out_path, signer, error, error_bytes);
+    }
+    policy_folder_free(&folder);
+    return st;
+}
+
+static enum status
+build_annex(struct cli *cli, const struct policy_set *set, const char *path, const char *id,
+            const char *version, const char *out_path, const struct note_signer *signer,
+            char *error, size_t error_bytes)
+{
+    struct pack_file file = {.annex = true};
+    struct policy_annex *annex = NULL;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    size_t digits = strlen(version);
+    if (strlen(id) > PACK_ID_CHARS_MAX || digits == 0 || digits > 9 || version[0] == '0' ||
+        strspn(version, "0123456789") != digits) {
+        snprintf(error, error_bytes, "--pack is too long, or --version is no plain number");
+        return STATUS_MALFORMED;
+    }
+    enum status st =
+        policy_file_read(path, HR_PACK_TEXT_BYTES_MAX, &bytes, &size, error, error_bytes);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    memcpy(file.id, id, strlen(id) + 1);
+    file.version = (uint32_t)strtoul(version, NULL, 10);
+    file.rules = (struct view){bytes, size};
+    st = policy_annex_load(file.rules, path, policy_set_catalog(set), &annex, error,
+                           error_bytes);
+    if (st == STATUS_OK) {
+        st = write_built(cli, &file, policy_annex_count(annex), out_path, signer, error,
+                         error_bytes);
+    }
+    policy_annex_free(annex);
+    free(bytes);
+    return st;
+}
+
 int
 cmd_policy_build(struct cli *cli, int argc, char **argv)
 {
-    const char *out_path[1];
-    const char *key_path[1];
-    struct cli_option options[] = {
-        {"-o", out_path, 1, 0}, {"--key", key_path, 1, 0}, {NULL, NULL, 0, 0}};
+    const char *values[5][1] = {{NULL}, {NULL}, {NULL}, {NULL}, {NULL}};
+    enum { OUT, KEY, ANNEX, PACK, VERSION };
+    struct cli_option options[] = {{"-o", values[OUT], 1, 0},
+                                   {"--key", values[KEY], 1, 0},
+                                   {"--annex", values[ANNEX], 1, 0},
+                                   {"--pack", values[PACK], 1, 0},
+                                   {"--version", values[VERSION], 1, 0},
+                                   {NULL, NULL, 0, 0}};
     struct policy_set *set = NULL;
-    struct policy_folder folder = {.path = NULL};
     struct note_signer signer;
+    const struct note_signer *used = NULL;
     char error[ERROR_CHARS] = "";
-    size_t vectors = 0;
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
     }
-    if (argc != 2) {
-        return cli_error(cli, CLI_TROUBLE, "name the folder of one pack");
+    bool annex = values[ANNEX][0] != NULL;
+    if (argc != (annex ? 1 : 2) || (values[PACK][0] != NULL) != annex ||
+        (values[VERSION][0] != NULL) != annex) {
+        return cli_error(cli, CLI_TROUBLE,
+                         "name the folder of one pack, or --annex, --pack and --version");
     }
     if (sodium_init() < 0) {
         return cli_error(cli, CLI_TROUBLE, "libsodium did not start");
     }
     enum status st = policy_set_load_embedded(&set, error, sizeof error);
-    if (st == STATUS_OK) {
-        st = policy_folder_read(argv[1], &folder, error, sizeof error);
+    if (st == STATUS_OK && values[KEY][0] != NULL) {
+        st = read_signer(values[KEY][0], &signer, error);
+        used = &signer;
     }
     if (st == STATUS_OK) {
-        st = policy_folder_build(&folder, policy_set_catalog(set), &vectors, error,
-                                 sizeof error);
+        st = annex ? build_annex(cli, set, values[ANNEX][0], values[PACK][0],
+                                 values[VERSION][0], values[OUT][0], used, error, sizeof error)
+                   : build_pack(cli, set, argv[1], values[OUT][0], used, error, sizeof error);
     }
-    if (st == STATUS_OK && options[1].count > 0) {
-        char key_error[KEYFILE_IO_ERROR_CHARS] = "";
-        st = read_signer(key_path[0], &signer, key_error);
-        snprintf(error, sizeof error, "%s", key_error);
-    }
-    if (st == STATUS_OK) {
-        st = write_pack(cli, &folder, vectors, options[0].count > 0 ? out_path[0] : NULL,
-                        options[1].count > 0 ? &signer : NULL, error, sizeof error);
-    }
-    if (options[1].count > 0) {
+    if (used != NULL) {
         note_signer_wipe(&signer);
     }
-    policy_folder_free(&folder);
     policy_set_free(set);
-    return st == STATUS_OK ? CLI_YES : complain(cli, st, argv[1], error);
+    return st == STATUS_OK ? CLI_YES
+                           : complain(cli, st, annex ? values[ANNEX][0] : argv[1], error);
 }

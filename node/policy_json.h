@@ -11,6 +11,9 @@
 
 #include <jansson.h>
 
+#include "crypto/note.h"
+#include "crypto/sha256.h"
+#include "node/policy_annex.h"
 #include "policy/policy.h"
 #include "proto/limits.h"
 #include "proto/status.h"
@@ -29,6 +32,27 @@ MUST_USE enum status policy_set_load_embedded(struct policy_set **out, char *err
                                               size_t error_bytes);
 void policy_set_free(struct policy_set *set);
 
+/* Add a built pack or annex (pack_file.h) to the set, before the set is shared.
+ * A pack's vectors are run.  With keys, one of them must have signed; without,
+ * the caller knows the address from a signed charter.  *address is set whenever
+ * the file can be read, so that an offender can be named and kept.
+ *
+ * STATUS_OK             it is in the set now.
+ * STATUS_EXISTS         it was there already.
+ * STATUS_FORK           another file of this id and version is in the set.
+ * STATUS_REFUSED        a vector fails here: this node must not use the pack.
+ * STATUS_UNKNOWN_KEY, STATUS_BAD_SIGNATURE  of note_verify.
+ * STATUS_MALFORMED, STATUS_UNSUPPORTED, STATUS_TOO_BIG, STATUS_CORRUPT  not such a file,
+ *                       or the set is full (TOO_BIG).
+ * STATUS_NO_MEMORY.
+ * Unless STATUS_OK or STATUS_EXISTS `error` holds one line. */
+MUST_USE enum status policy_set_add_file(struct policy_set *set, struct view file,
+                                         const struct note_key *keys, size_t key_count,
+                                         struct hash *address, char *error, size_t error_bytes);
+/* The annex with this address; NULL when it is not in the set. */
+const struct policy_annex *policy_set_annex(const struct policy_set *set,
+                                            const uint8_t hash[HASH_BYTES]);
+
 const struct hr_catalog *policy_set_catalog(const struct policy_set *set);
 struct hr_text policy_set_catalog_text(const struct policy_set *set); /* compiled */
 size_t policy_set_count(const struct policy_set *set);
@@ -37,7 +61,8 @@ const struct hr_pack *policy_set_pack(const struct policy_set *set, size_t index
 struct hr_text policy_set_text(const struct policy_set *set, size_t index);
 struct view policy_set_vectors(const struct policy_set *set, size_t index);
 const uint8_t *policy_set_hash(const struct policy_set *set, size_t index); /* HASH_BYTES */
-/* Index of the pack with this id, or of this hash; SIZE_MAX when there is none. */
+/* Index of the pack with this id (of several versions the highest), or of this
+ * hash; SIZE_MAX when there is none. */
 size_t policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes);
 size_t policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES]);
 

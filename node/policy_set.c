@@ -5,14 +5,25 @@
 
 #include "node/embedded.h"
 #include "node/pack_csv.h"
+#include "node/pack_vectors.h"
 #include "node/pack_yaml.h"
 #include "node/policy_json.h"
 
-enum { PACKS_MAX = 64 };
+enum { PACKS_MAX = 64, ANNEXES_MAX = 64 };
 
 struct held_pack {
-    struct pack_built built;
+    struct pack_built built; /* text is empty for a pack from a file */
+    uint8_t *owned;          /* the file's bytes, when it came from one */
+    struct hr_text text;
     struct view vectors;
+    uint32_t version;
+    struct hash address;
+};
+
+struct held_annex {
+    struct policy_annex *annex;
+    char id[PACK_ID_CHARS_MAX + 1];
+    uint32_t version;
     struct hash address;
 };
 
@@ -22,6 +33,8 @@ struct policy_set {
     const struct hr_catalog *catalog;
     size_t count;
     struct held_pack packs[PACKS_MAX];
+    size_t annex_count;
+    struct held_annex annexes[ANNEXES_MAX];
 };
 
 void
@@ -32,6 +45,10 @@ policy_set_free(struct policy_set *set)
     }
     for (size_t i = 0; i < set->count; i++) {
         pack_built_free(&set->packs[i].built);
+        free(set->packs[i].owned);
+    }
+    for (size_t i = 0; i < set->annex_count; i++) {
+        policy_annex_free(set->annexes[i].annex);
     }
     pack_text_free(&set->catalog_text);
     free(set->catalog_memory);
@@ -85,6 +102,8 @@ load_pack(struct policy_set *set, const struct pack_sources *sources, struct vie
         struct pack_file file;
         st = pack_built_file(&held->built, vectors, &file);
         held->address = file.address;
+        held->version = file.version;
+        held->text = (struct hr_text){held->built.text.bytes, held->built.text.size};
         set->count++; /* freed with the set, whatever st is */
     }
     return st;
@@ -171,8 +190,7 @@ policy_set_text(const struct policy_set *set, size_t index)
     if (index >= set->count) {
         return (struct hr_text){NULL, 0};
     }
-    return (struct hr_text){set->packs[index].built.text.bytes,
-                            set->packs[index].built.text.size};
+    return set->packs[index].text;
 }
 
 struct view
@@ -190,13 +208,15 @@ policy_set_hash(const struct policy_set *set, size_t index)
 size_t
 policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes)
 {
+    size_t found = SIZE_MAX;
     for (size_t i = 0; i < set->count; i++) {
         struct hr_text held = hr_pack_id(set->packs[i].built.pack);
-        if (held.size == id_bytes && memcmp(held.bytes, id, id_bytes) == 0) {
-            return i;
+        if (held.size == id_bytes && memcmp(held.bytes, id, id_bytes) == 0 &&
+            (found == SIZE_MAX || set->packs[i].version > set->packs[found].version)) {
+            found = i;
         }
     }
-    return SIZE_MAX;
+    return found;
 }
 
 size_t
@@ -208,4 +228,148 @@ policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES
         }
     }
     return SIZE_MAX;
+}
+
+const struct policy_annex *
+policy_set_annex(const struct policy_set *set, const uint8_t hash[HASH_BYTES])
+{
+    for (size_t i = 0; i < set->annex_count; i++) {
+        if (memcmp(set->annexes[i].address.bytes, hash, HASH_BYTES) == 0) {
+            return set->annexes[i].annex;
+        }
+    }
+    return NULL;
+}
+
+/* ---- built files --------------------------------------------------------------- */
+
+/* Is this file, or another of the same id and version, in the set? */
+static enum status
+compare_with_held(const struct policy_set *set, const struct pack_file *file)
+{
+    size_t id_bytes = strlen(file->id);
+    for (size_t i = 0; !file->annex && i < set->count; i++) {
+        struct hr_text id = hr_pack_id(set->packs[i].built.pack);
+        if (id.size == id_bytes && memcmp(id.bytes, file->id, id_bytes) == 0 &&
+            set->packs[i].version == file->version) {
+            return hash_equal(&set->packs[i].address, &file->address) ? STATUS_EXISTS
+                                                                      : STATUS_FORK;
+        }
+    }
+    for (size_t i = 0; file->annex && i < set->annex_count; i++) {
+        if (strcmp(set->annexes[i].id, file->id) == 0 &&
+            set->annexes[i].version == file->version) {
+            return hash_equal(&set->annexes[i].address, &file->address) ? STATUS_EXISTS
+                                                                        : STATUS_FORK;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* What the head says must be what the rules say. */
+static bool
+head_fits(const struct pack_file *file, const struct hr_pack *pack)
+{
+    char version[16];
+    struct hr_text id = hr_pack_id(pack);
+    struct hr_text held = hr_pack_version(pack);
+    snprintf(version, sizeof version, "%u", (unsigned)file->version);
+    return id.size == strlen(file->id) && memcmp(id.bytes, file->id, id.size) == 0 &&
+           held.size == strlen(version) && memcmp(held.bytes, version, held.size) == 0;
+}
+
+static enum status
+add_pack_file(struct policy_set *set, const struct pack_file *file, char *error,
+              size_t error_bytes)
+{
+    struct held_pack held;
+    struct hr_load_error bad = {0, ""};
+    size_t vectors = 0;
+    memset(&held, 0, sizeof held);
+    held.owned = malloc(file->rules.count + file->vectors.count + 1);
+    if (held.owned == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(held.owned, file->rules.bytes, file->rules.count);
+    if (file->vectors.count > 0) {
+        memcpy(held.owned + file->rules.count, file->vectors.bytes, file->vectors.count);
+    }
+    held.text = (struct hr_text){(const char *)held.owned, file->rules.count};
+    held.vectors = (struct view){held.owned + file->rules.count, file->vectors.count};
+    held.version = file->version;
+    held.address = file->address;
+    size_t bytes = hr_pack_memory_bytes(held.text.bytes, held.text.size);
+    held.built.memory = malloc(bytes);
+    enum status st = held.built.memory == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    if (st == STATUS_OK) {
+        held.built.pack =
+            hr_pack_load(held.text.bytes, held.text.size, held.built.memory, bytes, &bad);
+        if (held.built.pack == NULL || !head_fits(file, held.built.pack)) {
+            snprintf(
+                error, error_bytes, "pack %s, line %zu of its rules: %s", file->id, bad.line,
+                held.built.pack == NULL ? bad.reason : "is another pack than the head says");
+            st = STATUS_MALFORMED;
+        }
+    }
+    if (st == STATUS_OK) {
+        st = pack_vectors_run(held.built.pack, set->catalog, held.vectors, file->id, &vectors,
+                              error, error_bytes);
+    }
+    if (st != STATUS_OK) {
+        pack_built_free(&held.built);
+        free(held.owned);
+        return st;
+    }
+    set->packs[set->count++] = held;
+    return STATUS_OK;
+}
+
+static enum status
+add_annex_file(struct policy_set *set, const struct pack_file *file, char *error,
+               size_t error_bytes)
+{
+    struct held_annex *held = &set->annexes[set->annex_count];
+    enum status st = policy_annex_load(file->rules, file->id, set->catalog, &held->annex, error,
+                                       error_bytes);
+    if (st == STATUS_OK) {
+        memcpy(held->id, file->id, sizeof held->id);
+        held->version = file->version;
+        held->address = file->address;
+        set->annex_count++;
+    }
+    return st;
+}
+
+enum status
+policy_set_add_file(struct policy_set *set, struct view bytes, const struct note_key *keys,
+                    size_t key_count, struct hash *address, char *error, size_t error_bytes)
+{
+    struct pack_file file;
+    struct note_verified verified;
+    memset(address, 0, sizeof *address);
+    enum status st = pack_file_decode(bytes, &file);
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "pack file: %s", status_text(st));
+        return st;
+    }
+    *address = file.address;
+    if (key_count > 0 &&
+        (st = note_verify(&file.note, keys, key_count, 0, &verified)) != STATUS_OK) {
+        snprintf(error, error_bytes, "pack %s version %u: %s", file.id, (unsigned)file.version,
+                 status_text(st));
+        return st;
+    }
+    st = compare_with_held(set, &file);
+    if (st == STATUS_OK &&
+        (file.annex ? set->annex_count == ANNEXES_MAX : set->count == PACKS_MAX)) {
+        st = STATUS_TOO_BIG;
+    }
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "pack %s version %u: %s", file.id, (unsigned)file.version,
+                 st == STATUS_FORK ? "another text of this version is in hand"
+                                   : status_text(st));
+        return st;
+    }
+    return file.annex ? add_annex_file(set, &file, error, error_bytes)
+                      : add_pack_file(set, &file, error, error_bytes);
 }
