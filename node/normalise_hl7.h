@@ -5,7 +5,7 @@
 
 #include "node/normalise_parts.h"
 
-enum { NO_SEGMENT = UINT32_MAX };
+enum { NO_SEGMENT = INT32_MAX }; /* index of a segment that is not there */
 
 /* One OBR with what belongs to it; all members are indexes of segments. */
 struct order {

@@ -7,6 +7,8 @@
 #include "proto/limits.h"
 #include "proto/text.h"
 
+enum { CELLS_FIRST_BYTES = 1024 };
+
 struct reader {
     enum status (*row)(void *user, const struct csv_row *r);
     void *user;
@@ -98,13 +100,13 @@ csv_read(struct view text, char delimiter,
     struct csv_parser parser;
     struct reader *r = calloc(1, sizeof *r);
     *error = (struct csv_error){0};
-    if (r == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    if (csv_init(&parser, 0) != 0) {
+    if (r == NULL || (r->bytes = malloc(CELLS_FIRST_BYTES)) == NULL ||
+        csv_init(&parser, 0) != 0) {
+        free(r != NULL ? r->bytes : NULL);
         free(r);
         return STATUS_NO_MEMORY;
     }
+    r->room = CELLS_FIRST_BYTES;
     csv_set_delim(&parser, (unsigned char)delimiter);
     r->row = row;
     r->user = user;

@@ -56,6 +56,8 @@ test_blanks_around_cells_and_empty_rows_are_gone(void **state)
                                ','),
                      STATUS_OK);
     assert_string_equal(seen, "1:[a][b] 4:[c] ");
+    assert_int_equal(read_text(",\n", ','), STATUS_OK);
+    assert_string_equal(seen, "");
 }
 
 static void

@@ -11,11 +11,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static enum status
 take_row(void *user, const struct csv_row *r)
 {
-    size_t *bytes = user, sum = 0;
+    size_t *bytes = user;
     assert(r->count > 0 && r->line > 0);
     for (size_t i = 0; i < r->count; i++) {
-        sum += r->cells[i].count;
-        *bytes += sum > 0 ? r->cells[i].bytes[0] == 'x' : 0;
+        if (r->cells[i].count > 0) { /* first and last byte can be read */
+            *bytes += r->cells[i].bytes[0] == r->cells[i].bytes[r->cells[i].count - 1];
+        }
     }
     return STATUS_OK;
 }
