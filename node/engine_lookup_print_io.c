@@ -74,6 +74,25 @@ shown(const json_t *o, const char *name, char out[256])
     return out;
 }
 
+/* Why a rule asks for recognition: the conditions that carry it. */
+static void
+print_grounds(struct call_sink *sink, const json_t *d)
+{
+    static const char *const carry[] = {"scope", "item_listed", "quality", "marked"};
+    json_t *rules = json_object_get(d, "rules");
+    for (size_t i = 0; i < sizeof carry / sizeof *carry; i++) {
+        const char *v =
+            json_string_value(json_object_get(json_object_get(d, "checks"), carry[i]));
+        json_t *rule = json_object_get(rules, carry[i]);
+        const char *text = json_string_value(json_object_get(rule, "en"));
+        const char *citation = json_string_value(json_object_get(rule, "citation"));
+        if (v != NULL && strcmp(v, "true") == 0 && text != NULL) {
+            engine_text(sink, false, "      met %s: %s [%s]\n", carry[i], text,
+                        citation == NULL ? "" : citation);
+        }
+    }
+}
+
 static void
 print_checks(struct call_sink *sink, const json_t *d)
 {
@@ -110,6 +129,9 @@ print_decision(struct call_sink *sink, const json_t *d)
         engine_text(sink, false, " (at best %s, if what is unknown turns out well)", best);
     }
     engine_text(sink, false, "\n");
+    if (verdict != NULL && (strcmp(verdict, "must") == 0 || strcmp(verdict, "should") == 0)) {
+        print_grounds(sink, d);
+    }
     print_checks(sink, d);
     json_t *duties = json_object_get(d, "obligations");
     const char *kinds[] = {"if_recognized", "if_repeated"};
@@ -155,6 +177,12 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
         engine_text(sink, false, "%s %s%s", i == 0 ? "    mark" : ",",
                     json_string_value(json_array_get(marks, i)),
                     i + 1 == json_array_size(marks) ? "\n" : "");
+    }
+    if (json_is_string(json_object_get(r, "findings"))) {
+        engine_text(sink, false, "    findings: %s\n", shown(r, "findings", a));
+    }
+    if (json_is_string(json_object_get(r, "impression"))) {
+        engine_text(sink, false, "    impression: %s\n", shown(r, "impression", a));
     }
     if (json_is_string(json_object_get(r, "identity_in_doubt"))) {
         engine_text(sink, false, "    IDENTITY IN DOUBT: %s\n",

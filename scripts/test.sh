@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Install what is needed, build, run all tests.  usage: scripts/test.sh [PRESET...]
+# Presets: release (default), asan, dev, tsan.  The last line counts the tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh build test
+[ $# -gt 0 ] || set -- release
+passed=0
+failed=0
+skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if [ -z "${HUREN_SHARED:-}" ] && [ ! -d ../shared/vectors ]; then
+    echo "SKIPPED: published vectors and samples are not beside this folder (../shared or \$HUREN_SHARED): the tests that need them say so and skip"
+fi
+for preset in "$@"; do
+    echo "== $preset: build"
+    scripts/build.sh "$preset" >"$log" 2>&1 || { tail -60 "$log"; exit 1; }
+    dir=build
+    [ "$preset" = release ] || dir=build/$preset
+    echo "== $preset: tests"
+    : >"$log"
+    (cd "$dir" && ctest --output-on-failure --no-tests=error -j2 -O "$log" ${CTEST_ARGS:-}) | grep -vE '^ +Start |Passed' || true
+    grep -h 'SKIPPED:' "$dir/Testing/Temporary/LastTest.log" | sort -u | head -20 || true
+    ok=$(grep -cE 'Test +#[0-9]+: .* Passed' "$log" || true)
+    bad=$(grep -cE 'Test +#[0-9]+: .*(\*\*\*|Failed|Timeout)' "$log" || true)
+    skip=$(grep -cE 'Test +#[0-9]+: .*\*\*\*Skipped' "$log" || true)
+    passed=$((passed + ok))
+    skipped=$((skipped + skip))
+    failed=$((failed + bad - skip))
+done
+if [ -n "${HR_TEST_COUNTS:-}" ]; then echo "$passed $failed $skipped" >"$HR_TEST_COUNTS"; fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
