@@ -7,7 +7,7 @@
 
 #define MSH "MSH|^~\\&|LIS|县医院|ESB|平台|20240301120000||ORU^R01^ORU_R01|7|P|2.5.1\r"
 #define PID "PID|1||MZ001^^^^PI~11010519491231002X^^^^NNCHN||张  晋||19491231|男\r"
-#define OBR                                                                                     \
+#define OBR                                                                                    \
     "OBR|1|SQ1|BG1|BC^血常规|||20240301080300|||||||20240301081000||||||||20240301110000||" \
     "HM|F\r"
 
@@ -446,6 +446,17 @@ test_broken_order_of_segments_is_understood(void **state)
     outcome_free(&o);
     o = run(MSH PID "OBR|1||A1|X^X|||20240301\rSPM|1|||BLD^全血\rOBX|1|NM|3^a||5||||||F\r");
     assert_int_equal(count_of(&o, 0, "items"), 1);
+    outcome_free(&o);
+    o = run("MSH|^~\\&|A||||2024||OUL^R21|1|P|2.5\r" PID "OBR|1||A1|X^X|||20240301\r"
+            "SPM|1|||BLD^全血\rOBX|1|NM|3^a||5||||||F\r"
+            "SPM|2|||SER^血清\rOBX|1|NM|4^volume||2\rOBR|2||A2|Y^Y|||20240302\rOBX|1|NM|5^b||6|"
+            "|||||F\r");
+    assert_int_equal(json_array_size(o.reports), 2);
+    EXPECT(&o, "0.specimen", "全血");
+    EXPECT(&o, "0.items.0.local_code", "3");
+    EXPECT(&o, "1.specimen", "血清");
+    assert_int_equal(count_of(&o, 1, "items"), 1);
+    EXPECT(&o, "1.items.0.local_code", "5");
     outcome_free(&o);
 }
 
