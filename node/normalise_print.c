@@ -71,7 +71,7 @@ patient_json(const struct normalised *n)
 static void
 set_source(json_t *o, const struct normalised *n)
 {
-    size_t room = strlen(n->file) * 8 + 32; /* text_show makes at most <XX> of a byte */
+    size_t room = strlen(n->file) * 8 + 32; /* text_show makes at most <FF> of a byte */
     char *source = malloc(room);
     if (source != NULL) {
         size_t used = text_show(text_view(n->file), source, room - 16);

@@ -29,7 +29,7 @@ bool text_is_utf8(struct view v, size_t *bad_at);
 bool text_is_printable(uint32_t point);
 
 /* Copy `v` to `out` (capacity `cap` > 0, always ends with a zero byte), each
- * unprintable character or wrong byte as <U+XXXX> or <XX>.  Line breaks and
+ * unprintable character or wrong byte as <U+200E> or <FF>.  Line breaks and
  * tabs become blanks.  Cut at a whole character.  Return the length. */
 size_t text_show(struct view v, char *out, size_t cap);
 
