@@ -72,7 +72,6 @@ charter_line(struct step *s, struct gpeer *p, const struct frontier_line *line)
             d->peer_session = p->session;
         }
     }
-    charter_pump(s);
 }
 
 /* ---- fetching a document ------------------------------------------------------------- */

@@ -323,6 +323,7 @@ round_answered(struct step *s, struct gpeer *p, const struct greq *r)
             }
             follow_line(s, p, &line, &compared);
         }
+        charter_pump(s); /* after all lines: members come before root in the alphabet */
         if (s->e->last && (q->same || q->all)) {
             heard_whole(s, p);
         }

@@ -1,0 +1,644 @@
+/* Goal: one machine keeps its promises to the wire: rounds without a difference
+ * are small, silent peers are given up and others asked, budgets hold, charter
+ * documents and blobs arrive whole, ranges are answered within bounds and only to
+ * who may read them, hostile frames change nothing.
+ * Method: a machine over a real store in a scratch directory; the test plays the
+ * engine and every peer by hand.  (Whole networks: tests/sim/sim_gossip.c.) */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "crypto/checkpoint.h"
+#include "crypto/keys.h"
+#include "node/gossip_state.h"
+#include "node/range.h"
+#include "proto/frame.h"
+#include "proto/wire.pb-c.h"
+#include "store/kv.h"
+
+static const char NETWORK[] = "n.cn";
+static char dir[100];
+static struct store *store;
+static struct gossip *g;
+static struct gossip_update u;
+static struct network_keys keys[3]; /* h0 is us */
+static struct gossip_member members[3];
+static int64_t clock_ms;
+
+static struct store_txn *
+reading(void)
+{
+    struct store_txn *t = NULL;
+    assert_int_equal(store_begin_read(store, &t), STATUS_OK);
+    return t;
+}
+
+static void
+step(struct gossip_event e)
+{
+    static uint64_t random = 42;
+    struct store_txn *t = reading();
+    e.now_ms = clock_ms;
+    e.now_s = 1800000000 + clock_ms / 1000;
+    e.random = random++;
+    e.txn = t;
+    assert_int_equal(gossip_step(g, &e, &u), STATUS_OK);
+    store_abort(t);
+}
+
+static void
+up(uint32_t session, const char *institution)
+{
+    static const uint8_t instance[INSTANCE_BYTES] = {9};
+    step((struct gossip_event){.type = GOSSIP_PEER_UP,
+                               .session = session,
+                               .institution = institution,
+                               .instance = instance});
+}
+
+static void
+frame(uint32_t session, uint32_t request, uint8_t kind, const ProtobufCMessage *m,
+      struct view raw)
+{
+    static uint8_t bytes[MESSAGE_BYTES_MAX];
+    size_t n = protobuf_c_message_pack(m, bytes);
+    step((struct gossip_event){.type = GOSSIP_FRAME,
+                               .session = session,
+                               .request = request,
+                               .kind = kind,
+                               .last = true,
+                               .message = {bytes, n},
+                               .raw = raw});
+}
+
+/* The n-th action of a type (and, of sends, of a kind) since the last reset. */
+static const struct gossip_action *
+action(enum gossip_action_type type, uint8_t kind, size_t n)
+{
+    for (size_t i = 0; i < u.count; i++) {
+        if (u.actions[i].type == type && (kind == 0 || u.actions[i].kind == kind) && n-- == 0) {
+            return &u.actions[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+tick(int64_t ms)
+{
+    clock_ms += ms;
+    step((struct gossip_event){.type = GOSSIP_TICK});
+}
+
+static int
+begin(void **state)
+{
+    (void)state;
+    assert_true(sodium_init() >= 0);
+    snprintf(dir, sizeof dir, "%s/huren-gossip-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    struct store_options so = {.map_bytes = 64 << 20};
+    assert_int_equal(store_open(dir, &so, &store), STATUS_OK);
+    for (int i = 0; i < 3; i++) {
+        uint8_t seed[KEY_BYTES] = {(uint8_t)(i + 1)};
+        struct network_public public;
+        keys_derive(seed, NETWORK, &keys[i]);
+        keys_public(&keys[i], &public);
+        memset(&members[i], 0, sizeof members[i]);
+        snprintf(members[i].institution, sizeof members[i].institution, "h%d", i);
+        members[i].witness = i == 1;
+        members[i].log_key_count = members[i].witness_key_count = members[i].address_count = 1;
+        memcpy(members[i].log_keys[0].public_key, public.log, KEY_BYTES);
+        memcpy(members[i].witness_keys[0].public_key, public.witness, KEY_BYTES);
+        strcpy(members[i].addresses[0], "tcp://127.0.0.1:1");
+    }
+    struct store_txn *t = reading();
+    struct gossip_options o = {
+        .network = NETWORK, .institution = "h0", .gate = {.clean = true}};
+    clock_ms = 1000;
+    assert_int_equal(gossip_open(&o, clock_ms, t, &g), STATUS_OK);
+    store_abort(t);
+    assert_int_equal(gossip_set_members(g, members, 3, 10, false), STATUS_OK);
+    gossip_update_init(&u);
+    return 0;
+}
+
+static int
+end(void **state)
+{
+    char command[200];
+    (void)state;
+    gossip_update_free(&u);
+    gossip_close(g);
+    store_close(store);
+    static const char *const names[] = {"data.mdb", "lock.mdb", "owner"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(command, sizeof command, "%s/%s", dir, names[i]);
+        (void)remove(command);
+    }
+    return rmdir(dir);
+}
+
+/* A log of `count` entries by h`who`, in the store; its head. */
+static struct checkpoint
+make_log(const char *origin, unsigned count, uint32_t flags, uint32_t *id)
+{
+    struct store_txn *t = NULL;
+    struct checkpoint c = {.origin = view_of_text(origin), .size = count};
+    assert_int_equal(store_begin_write(store, STORE_PUBLISH, 1 << 20, &t), STATUS_OK);
+    assert_int_equal(store_log_create(t, c.origin, flags, 0, id), STATUS_OK);
+    for (unsigned i = 0; i < count; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "entry %u", i);
+        struct view entry = view_of_text(text);
+        assert_int_equal(store_log_append(t, *id, &entry, 1, NULL, &c.root), STATUS_OK);
+    }
+    assert_int_equal(store_commit(t), STATUS_OK);
+    return c;
+}
+
+static struct view
+sign(int who, const struct checkpoint *c, uint8_t *out)
+{
+    struct note_signer signer;
+    size_t n = 0;
+    assert_int_equal(
+        note_signer_make(c->origin, NOTE_KEY_ED25519, keys[who].log.secret_key, &signer),
+        STATUS_OK);
+    assert_int_equal(checkpoint_sign(&signer, c, out, 2048, &n), STATUS_OK);
+    return (struct view){out, n};
+}
+
+/* Answer a range question straight. */
+static enum status
+ask_range(const char *institution, bool auditor, bool full, const Hr__RangeAsk *ask,
+          Hr__RangeTell **tell, struct view *raw)
+{
+    static struct gossip_update out;
+    uint8_t bytes[1024];
+    size_t used = 0, n = hr__range_ask__pack(ask, bytes);
+    struct range_asker asker = {NETWORK, institution, auditor, full};
+    struct store_txn *t = reading();
+    gossip_update_reset(&out);
+    enum status st =
+        range_answer(t, &asker, 1, 5, FRAME_RANGE, (struct view){bytes, n}, &out, &used);
+    store_abort(t);
+    assert_int_equal(st, STATUS_OK);
+    assert_int_equal(out.count, 1);
+    assert_int_equal(out.actions[0].kind, FRAME_RANGE | FRAME_ANSWER);
+    assert_true(used <= FRAME_BYTES_MAX);
+    *tell = hr__range_tell__unpack(NULL, out.actions[0].message.count,
+                                   out.actions[0].message.bytes);
+    *raw = out.actions[0].raw;
+    st = (enum status)(*tell)->status;
+    return st;
+}
+
+static void
+test_a_round_without_a_difference_costs_less_than_a_kibibyte(void **state)
+{
+    (void)state;
+    up(5, "h1");
+    const struct gossip_action *a = action(GOSSIP_SEND, FRAME_FRONTIER, 0);
+    assert_non_null(a);
+    size_t asked = a->message.count + a->raw.count;
+    Hr__Frontier *q = hr__frontier__unpack(NULL, a->message.count, a->message.bytes);
+    assert_int_equal(q->digest.len, HASH_BYTES);
+    /* The peer asks with the same digest. */
+    gossip_update_reset(&u);
+    frame(5, 77, FRAME_FRONTIER, &q->base, (struct view){0});
+    a = action(GOSSIP_SEND, FRAME_FRONTIER | FRAME_ANSWER, 0);
+    assert_non_null(a);
+    Hr__Frontier *r = hr__frontier__unpack(NULL, a->message.count, a->message.bytes);
+    assert_true(r->same && r->n_lines == 0);
+    assert_true(asked + a->message.count + 2 * FRAME_HEAD_BYTES < 1024);
+    hr__frontier__free_unpacked(q, NULL);
+    hr__frontier__free_unpacked(r, NULL);
+}
+
+static void
+test_a_silent_peer_is_given_up_and_left_alone_for_longer_each_time(void **state)
+{
+    (void)state;
+    up(5, "h1");
+    assert_true(g->requests_out > 0);
+    gossip_update_reset(&u);
+    int64_t began = clock_ms;
+    while (action(GOSSIP_CLOSE, 0, 0) == NULL) {
+        tick(250);
+        assert_true(clock_ms - began < 60000);
+        assert_true(g->peers[0].outstanding <= GOSSIP_PEER_REQUESTS_MAX);
+    }
+    step((struct gossip_event){.type = GOSSIP_PEER_DOWN, .session = 5});
+    assert_int_equal(g->requests_out, 0);
+    assert_int_equal(gossip_peer_count(g), 0);
+    /* Dials back off: each wait is bounded, and they grow. */
+    int64_t last = 0, longest = 0;
+    int dials = 0;
+    for (int i = 0; i < 4000; i++) {
+        gossip_update_reset(&u);
+        tick(250);
+        for (size_t n = 0; action(GOSSIP_DIAL, 0, n) != NULL; n++) {
+            if (strcmp(action(GOSSIP_DIAL, 0, n)->institution, "h1") == 0) {
+                dials++;
+                longest = last != 0 && clock_ms - last > longest ? clock_ms - last : longest;
+                last = clock_ms;
+                step((struct gossip_event){.type = GOSSIP_DIAL_FAILED, .institution = "h1"});
+            }
+        }
+    }
+    assert_true(dials >= 5 && dials < 40);
+    assert_true(longest > 60000 && longest <= GOSSIP_BACKOFF_MS_MAX * 3 / 2 + 2000);
+}
+
+static void
+test_own_logs_wait_for_the_witness_and_a_larger_head_of_ours_is_a_rollback(void **state)
+{
+    (void)state;
+    static uint8_t note[2048];
+    uint32_t id;
+    struct checkpoint c = make_log("n.cn/h0/pub", 3, STORE_LOG_OWN, &id);
+    step((struct gossip_event){.type = GOSSIP_RELOAD});
+    assert_false(gossip_may_sign(g, c.origin));
+    up(5, "h2"); /* no witness: what it says is not enough */
+    const struct gossip_action *a = action(GOSSIP_SEND, FRAME_HEAD, 0);
+    assert_non_null(a);
+    Hr__HeadTell tell;
+    hr__head_tell__init(&tell);
+    char origin[] = "n.cn/h0/pub";
+    tell.origin = origin;
+    frame(5, a->request, FRAME_HEAD | FRAME_ANSWER, &tell.base, (struct view){0});
+    assert_false(gossip_may_sign(g, c.origin));
+    gossip_update_reset(&u);
+    up(6, "h1");
+    a = action(GOSSIP_SEND, FRAME_HEAD, 0);
+    tell.status = STATUS_BUSY; /* no answer to be relied on */
+    frame(6, a->request, FRAME_HEAD | FRAME_ANSWER, &tell.base, (struct view){0});
+    assert_false(gossip_may_sign(g, c.origin));
+    gossip_update_reset(&u);
+    tick(2000);
+    for (size_t i = 0; (a = action(GOSSIP_SEND, FRAME_HEAD, i)) != NULL && a->session != 6;
+         i++) {
+    }
+    assert_non_null(a);
+    tell.status = 0;
+    frame(6, a->request, FRAME_HEAD | FRAME_ANSWER, &tell.base, (struct view){0});
+    assert_true(gossip_may_sign(g, c.origin));
+    assert_non_null(action(GOSSIP_GATE, 0, 0));
+    /* A head that somebody else signed proves nothing. */
+    struct checkpoint larger = c;
+    larger.size = 4;
+    larger.root.bytes[0] ^= 1;
+    struct view forged = sign(1, &larger, note);
+    tell.note = (ProtobufCBinaryData){forged.count, note};
+    frame(5, 0, FRAME_HEAD, &tell.base, (struct view){0});
+    assert_true(gossip_may_sign(g, c.origin));
+    struct view shown = sign(0, &larger, note);
+    tell.note = (ProtobufCBinaryData){shown.count, note};
+    frame(5, 0, FRAME_HEAD, &tell.base, (struct view){0});
+    assert_false(gossip_may_sign(g, c.origin));
+    assert_int_equal(signgate_state(gossip_gate(g), "n.cn/h0/pub"), SIGNGATE_ROLLBACK);
+    larger.size = 2; /* at a size that we have, with another root: contradiction */
+    shown = sign(0, &larger, note);
+    tell.note = (ProtobufCBinaryData){shown.count, note};
+    frame(5, 0, FRAME_HEAD, &tell.base, (struct view){0});
+    assert_int_equal(signgate_state(gossip_gate(g), "n.cn/h0/pub"), SIGNGATE_LOST);
+}
+
+static void
+test_a_second_process_under_our_key_stops_signing(void **state)
+{
+    (void)state;
+    uint8_t instance[INSTANCE_BYTES] = {0};
+    struct gossip_event e = {
+        .type = GOSSIP_PEER_UP, .session = 8, .institution = "h0", .instance = instance};
+    step(e); /* our own instance: only ourselves */
+    assert_int_equal(signgate_state(gossip_gate(g), "n.cn/h0/pub"), SIGNGATE_WAITING);
+    assert_non_null(action(GOSSIP_CLOSE, 0, 0));
+    instance[3] = 1;
+    step(e);
+    assert_int_equal(signgate_state(gossip_gate(g), "n.cn/h0/pub"), SIGNGATE_TWIN);
+    assert_int_equal(gossip_peer_count(g), 0);
+}
+
+static void
+test_ranges_are_answered_within_bounds_and_only_to_who_may_read(void **state)
+{
+    (void)state;
+    uint32_t pub, exch;
+    struct view raw;
+    Hr__RangeTell *tell;
+    Hr__RangeAsk ask;
+    char pub_name[] = "n.cn/h0/pub", exch_name[] = "n.cn/h0/exch/00000001",
+         foreign[] = "other.cn/h0/pub";
+    (void)make_log(pub_name, 300, STORE_LOG_OWN, &pub);
+    (void)make_log(exch_name, 10, STORE_LOG_OWN, &exch);
+    hr__range_ask__init(&ask);
+    ask.origin = pub_name;
+    const struct {
+        uint32_t what, level;
+        uint64_t from;
+        uint32_t count;
+        enum status want;
+        uint32_t got;
+    } rows[] = {
+        {2, 0, 0, 256, STATUS_OK, 256},
+        {2, 0, 256, 256, STATUS_OK, 44},
+        {2, 0, 299, 1, STATUS_OK, 1},
+        {2, 0, 300, 1, STATUS_NOT_FOUND, 0},
+        {2, 0, UINT64_MAX, 256, STATUS_NOT_FOUND, 0},
+        {2, 0, 0, 257, STATUS_TOO_BIG, 0},
+        {2, 0, 0, 0, STATUS_TOO_BIG, 0},
+        {1, 0, 0, 256, STATUS_OK, 256},
+        {1, 0, 1, 44, STATUS_OK, 44},
+        {1, 0, 1, 10, STATUS_OK, 10},
+        {1, 0, 1, 45, STATUS_NOT_FOUND, 0},
+        {1, 1, 0, 1, STATUS_OK, 1},
+        {1, 1, 0, 2, STATUS_NOT_FOUND, 0},
+        {1, 0, UINT64_MAX, 1, STATUS_TOO_BIG, 0},
+        {1, 8, 0, 1, STATUS_TOO_BIG, 0},
+        {1, UINT32_MAX, 0, 1, STATUS_TOO_BIG, 0},
+        {1, 0, 0, 257, STATUS_TOO_BIG, 0},
+        {3, 0, 0, 1, STATUS_REFUSED, 0},
+        {4, 0, 0, 1, STATUS_UNSUPPORTED, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ask.what = rows[i].what;
+        ask.level = rows[i].level;
+        ask.from = rows[i].from;
+        ask.count = rows[i].count;
+        enum status st = ask_range("h1", false, false, &ask, &tell, &raw);
+        if (st != rows[i].want || tell->count != rows[i].got) {
+            fail_msg("row %zu: %s, %u", i, status_text(st), tell->count);
+        }
+        hr__range_tell__free_unpacked(tell, NULL);
+    }
+    ask.what = 2;
+    ask.from = 0;
+    ask.count = 10;
+    ask.origin = exch_name;
+    assert_int_equal(ask_range("h1", false, false, &ask, &tell, &raw), STATUS_REFUSED);
+    hr__range_tell__free_unpacked(tell, NULL);
+    assert_int_equal(ask_range("h1", true, false, &ask, &tell, &raw), STATUS_OK);
+    hr__range_tell__free_unpacked(tell, NULL);
+    assert_int_equal(ask_range("h0", false, false, &ask, &tell, &raw), STATUS_OK);
+    hr__range_tell__free_unpacked(tell, NULL);
+    ask.origin = foreign;
+    assert_int_equal(ask_range("h1", true, true, &ask, &tell, &raw), STATUS_NOT_FOUND);
+    hr__range_tell__free_unpacked(tell, NULL);
+    /* A frozen log is served only below its mark. */
+    struct store_txn *t = NULL;
+    assert_int_equal(store_begin_write(store, STORE_PUBLISH, 4096, &t), STATUS_OK);
+    assert_int_equal(store_log_mark(t, pub, STORE_LOG_FROZEN, 100), STATUS_OK);
+    assert_int_equal(store_commit(t), STATUS_OK);
+    ask.origin = pub_name;
+    ask.from = 90;
+    ask.count = 256;
+    assert_int_equal(ask_range("h1", false, false, &ask, &tell, &raw), STATUS_OK);
+    assert_int_equal(tell->count, 10);
+    hr__range_tell__free_unpacked(tell, NULL);
+    ask.from = 100;
+    assert_int_equal(ask_range("h1", false, false, &ask, &tell, &raw), STATUS_NOT_FOUND);
+    hr__range_tell__free_unpacked(tell, NULL);
+}
+
+static void
+test_large_entries_come_in_as_many_as_fit_a_frame(void **state)
+{
+    (void)state;
+    static uint8_t big[ENTRY_BYTES_MAX];
+    struct view entries[100], raw;
+    uint32_t id;
+    struct store_txn *t = NULL;
+    Hr__RangeTell *tell;
+    Hr__RangeAsk ask;
+    char name[] = "n.cn/h1/pub";
+    for (int i = 0; i < 100; i++) {
+        entries[i] = (struct view){big, sizeof big};
+    }
+    assert_int_equal(store_begin_write(store, STORE_PUBLISH, 4 << 20, &t), STATUS_OK);
+    assert_int_equal(store_log_create(t, view_of_text(name), 0, 0, &id), STATUS_OK);
+    assert_int_equal(store_log_append(t, id, entries, 100, NULL, NULL), STATUS_OK);
+    assert_int_equal(store_commit(t), STATUS_OK);
+    hr__range_ask__init(&ask);
+    ask.origin = name;
+    ask.what = 2;
+    ask.count = 100;
+    assert_int_equal(ask_range("h2", false, false, &ask, &tell, &raw), STATUS_OK);
+    assert_true(tell->count > 50 && tell->count < 64);
+    assert_int_equal(raw.count, tell->count * (2 + sizeof big));
+    hr__range_tell__free_unpacked(tell, NULL);
+}
+
+static void
+test_a_blob_comes_in_pieces_and_a_wrong_one_is_not_stored(void **state)
+{
+    (void)state;
+    static uint8_t blob[700000];
+    struct gossip_event want = {.type = GOSSIP_WANT_BLOB};
+    randombytes_buf(blob, sizeof blob);
+    sha256(blob, sizeof blob, &want.hash);
+    up(5, "h1");
+    gossip_update_reset(&u);
+    step(want);
+    for (int turn = 0; turn < 2; turn++) {
+        size_t sent = 0;
+        while (sent < sizeof blob) {
+            const struct gossip_action *a = action(GOSSIP_SEND, FRAME_BLOB, 0);
+            assert_non_null(a);
+            Hr__BlobAsk *ask = hr__blob_ask__unpack(NULL, a->message.count, a->message.bytes);
+            assert_true(ask->from == sent);
+            uint32_t request = a->request;
+            hr__blob_ask__free_unpacked(ask, NULL);
+            gossip_update_reset(&u);
+            size_t n = sizeof blob - sent < 300000 ? sizeof blob - sent : 300000;
+            Hr__BlobTell tell;
+            hr__blob_tell__init(&tell);
+            tell.size = sizeof blob;
+            blob[0] ^= turn == 0 && sent == 0;
+            frame(5, request, FRAME_BLOB | FRAME_ANSWER, &tell.base,
+                  (struct view){blob + sent, n});
+            blob[0] ^= turn == 0 && sent == 0;
+            sent += n;
+        }
+        const struct gossip_action *stored = action(GOSSIP_STORE_BLOB, 0, 0);
+        assert_int_equal(stored != NULL, turn == 1);
+        if (turn == 0) {
+            assert_int_equal(g->peers[0].strikes, 1);
+            tick(2000);
+        } else {
+            assert_int_equal(stored->note.count, sizeof blob);
+            step((struct gossip_event){.type = GOSSIP_STORED, .ticket = stored->ticket});
+            assert_int_equal(g->want_count, 0);
+        }
+    }
+}
+
+static size_t
+charter_note(unsigned kind, uint64_t version, unsigned rows, uint8_t *out)
+{
+    static const char *const kinds[] = {"root", "members", "quality", "policy"};
+    int n = snprintf((char *)out, 2048,
+                     "huren charter v1\nnetwork n.cn\nkind %s\nversion %llu\nissued_at 5\n"
+                     "valid_from 5\nstale_after 9\nrows %u\n"
+                     "tree 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n"
+                     "\xe2\x80\x94 n.cn/charter/a AAAAAAAAAAAA\n",
+                     kinds[kind], (unsigned long long)version, rows);
+    return (size_t)n;
+}
+
+static void
+test_charter_documents_are_fetched_root_first_version_by_version(void **state)
+{
+    (void)state;
+    static uint8_t note[2048];
+    char root_line[FRONTIER_LINE_CHARS_MAX + 1], members_line[FRONTIER_LINE_CHARS_MAX + 1];
+    up(5, "h1");
+    const struct gossip_action *a = action(GOSSIP_SEND, FRAME_FRONTIER, 0);
+    uint32_t request = a->request;
+    struct hash hashes[2];
+    struct note parsed;
+    size_t n = charter_note(0, 2, 3, note);
+    assert_int_equal(note_parse((struct view){note, n}, &parsed), STATUS_OK);
+    sha256(parsed.text.bytes, parsed.text.count, &hashes[0]);
+    n = charter_note(1, 7, 3, note);
+    assert_int_equal(note_parse((struct view){note, n}, &parsed), STATUS_OK);
+    sha256(parsed.text.bytes, parsed.text.count, &hashes[1]);
+    struct frontier_line lines[2] = {{.what = FRONTIER_CHARTER,
+                                      .name = view_of_text("root"),
+                                      .number = 2,
+                                      .hash = hashes[0]},
+                                     {.what = FRONTIER_CHARTER,
+                                      .name = view_of_text("members"),
+                                      .number = 7,
+                                      .hash = hashes[1]}};
+    (void)frontier_write(&lines[0], root_line);
+    (void)frontier_write(&lines[1], members_line);
+    Hr__Frontier tell;
+    hr__frontier__init(&tell);
+    char *texts[] = {members_line, root_line};
+    tell.lines = texts;
+    tell.n_lines = 2;
+    tell.all = true;
+    gossip_update_reset(&u);
+    frame(5, request, FRAME_FRONTIER | FRAME_ANSWER, &tell.base, (struct view){0});
+    /* root 1, root 2, members 7 */
+    static const struct {
+        unsigned kind;
+        uint64_t version;
+    } order[] = {{0, 1}, {0, 2}, {1, 7}};
+    for (int d = 0; d < 3; d++) {
+        size_t rows = 0;
+        while (rows < 3) {
+            a = action(GOSSIP_SEND, FRAME_CHARTER, 0);
+            assert_non_null(a);
+            Hr__CharterAsk *ask =
+                hr__charter_ask__unpack(NULL, a->message.count, a->message.bytes);
+            assert_true(ask->version == order[d].version);
+            assert_int_equal(ask->from_row, rows);
+            assert_int_equal(ask->rows_only, rows > 0);
+            hr__charter_ask__free_unpacked(ask, NULL);
+            request = a->request;
+            gossip_update_reset(&u);
+            Hr__CharterTell doc;
+            hr__charter_tell__init(&doc);
+            uint8_t row[] = "row";
+            ProtobufCBinaryData two[] = {{3, row}, {3, row}};
+            doc.rows = two;
+            doc.n_rows = rows == 0 ? 2 : 1;
+            doc.from_row = (uint32_t)rows;
+            doc.rows_total = 3;
+            if (rows == 0) {
+                doc.note = (ProtobufCBinaryData){
+                    charter_note(order[d].kind, order[d].version, 3, note), note};
+            }
+            rows += doc.n_rows;
+            frame(5, request, FRAME_CHARTER | FRAME_ANSWER, &doc.base, (struct view){0});
+        }
+        a = action(GOSSIP_ADOPT, 0, 0);
+        assert_non_null(a);
+        assert_int_equal(a->charter_kind, STORE_CHARTER_ROOT + order[d].kind);
+        assert_true(a->version == order[d].version && a->count == 3);
+        struct store_txn *t = NULL;
+        struct store_charter_key key = {.network = view_of_text(NETWORK),
+                                        .kind = (enum store_charter)a->charter_kind,
+                                        .version = a->version};
+        assert_int_equal(store_begin_write(store, STORE_PUBLISH, 4096, &t), STATUS_OK);
+        assert_int_equal(store_charter_put(t, &key, a->note, a->entries, a->count), STATUS_OK);
+        assert_int_equal(store_commit(t), STATUS_OK);
+        uint64_t ticket = a->ticket;
+        gossip_update_reset(&u);
+        step((struct gossip_event){.type = GOSSIP_STORED, .ticket = ticket});
+    }
+    assert_null(action(GOSSIP_SEND, FRAME_CHARTER, 0));
+    assert_true(g->documents[0].version == 2 && g->documents[1].version == 7);
+}
+
+static void
+test_hostile_frames_change_nothing_but_the_sender(void **state)
+{
+    (void)state;
+    static uint8_t bytes[2000];
+    up(5, "h1");
+    up(6, "h2");
+    for (int i = 0; i < 3000; i++) {
+        size_t n = randombytes_uniform(sizeof bytes);
+        static const uint8_t kinds[] = {2, 3, 4, 5, 9, 6, 0x82, 0x83, 0x84, 0x85, 0x89, 0xff};
+        randombytes_buf(bytes, n);
+        uint8_t kind = kinds[randombytes_uniform(sizeof kinds)];
+        uint32_t request = randombytes_uniform(3) == 0 ? 0
+                           : randombytes_uniform(2) == 0
+                               ? GOSSIP_REQUEST_ID_FIRST + randombytes_uniform(8)
+                               : 7;
+        step((struct gossip_event){.type = GOSSIP_FRAME,
+                                   .session = 5,
+                                   .request = request,
+                                   .kind = kind,
+                                   .last = randombytes_uniform(2) == 0,
+                                   .message = {bytes, n / 2},
+                                   .raw = {bytes + n / 2, n - n / 2}});
+        for (size_t k = 0; k < u.count; k++) {
+            assert_true(u.actions[k].ticket == 0);
+        }
+        gossip_update_reset(&u);
+    }
+    assert_int_equal(g->peers[1].strikes, 0);
+    assert_true(g->peers[0].strikes >= GOSSIP_STRIKES_MAX);
+    assert_int_equal(gossip_log_count(g), 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_a_round_without_a_difference_costs_less_than_a_kibibyte, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_a_silent_peer_is_given_up_and_left_alone_for_longer_each_time, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_own_logs_wait_for_the_witness_and_a_larger_head_of_ours_is_a_rollback, begin,
+            end),
+        cmocka_unit_test_setup_teardown(test_a_second_process_under_our_key_stops_signing,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_ranges_are_answered_within_bounds_and_only_to_who_may_read, begin, end),
+        cmocka_unit_test_setup_teardown(test_large_entries_come_in_as_many_as_fit_a_frame,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_a_blob_comes_in_pieces_and_a_wrong_one_is_not_stored, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_charter_documents_are_fetched_root_first_version_by_version, begin, end),
+        cmocka_unit_test_setup_teardown(test_hostile_frames_change_nothing_but_the_sender,
+                                        begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
