@@ -153,7 +153,7 @@ raw_ask(uint16_t port, double seconds)
 struct bench {
     struct net *net;
     bool server;
-    bool over; /* the server may go */
+    bool over;        /* the server may go */
     uint32_t session; /* when up */
     size_t in_flight, answers;
     size_t ask_bytes;
