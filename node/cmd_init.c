@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/joinfile.h"
 #include "crypto/keyfile.h"
@@ -395,12 +396,12 @@ take_passphrase(struct cli *cli, struct init *in)
 {
     char error[FILE_ERROR_CHARS];
     struct stat sb;
-    char *full = realpath(in->passphrase_file, NULL);
-    bool good = full != NULL && strlen(full) < sizeof in->passphrase_path;
-    if (good) {
-        strcpy(in->passphrase_path, full);
-    }
-    free(full);
+    char here[FILE_PATH_CHARS_MAX] = "";
+    bool absolute = in->passphrase_file[0] == '/';
+    bool good = absolute || getcwd(here, sizeof here) != NULL;
+    int n = snprintf(in->passphrase_path, sizeof in->passphrase_path, "%s%s%s", here,
+                     absolute ? "" : "/", in->passphrase_file);
+    good = good && n > 0 && (size_t)n < sizeof in->passphrase_path;
     if (!good) {
         cli_error(cli, CLI_TROUBLE, "cannot read the passphrase file %s", in->passphrase_file);
         return false;

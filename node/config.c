@@ -63,7 +63,7 @@ struct yaml_log {
     size_t line;
 };
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 take_log(cyaml_log_t level, void *ctx, const char *format, va_list args)
 {
     struct yaml_log *log = ctx;

@@ -294,6 +294,19 @@ test_a_root_walks_one_version_at_a_time(void **state)
     assert_int_equal(check_next(c, &third), STATUS_OK);
     assert_int_equal(charter_document(c, CHARTER_ROOT)->head.version, 2);
     charter_free(c);
+    /* Downwards only the text that is named, not any root of that version. */
+    r = two_of_three(1, NULL);
+    r.head.issued_at_s--;
+    struct fixture_doc other_first = fixture_make_root(&r, 0x07);
+    const struct charter_document *below[] = {&other_first.doc, &root.doc};
+    assert_int_equal(charter_load(&good.doc, below, 1, &c, reason), STATUS_OK);
+    assert_int_equal(charter_first_root(c), 2);
+    charter_free(c);
+    assert_int_equal(charter_load(&good.doc, below, 2, &c, reason), STATUS_OK);
+    assert_int_equal(charter_first_root(c), 1);
+    assert_true(hash_equal(&charter_root_version(c, 1)->head.hash, &root.doc.head.hash));
+    charter_free(c);
+    fixture_doc_free(&other_first);
     c = load(&good.doc); /* trust began at 2 */
     assert_int_equal(check_next(c, &root), STATUS_ROLLBACK);
     charter_free(c);
