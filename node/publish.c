@@ -13,6 +13,7 @@
 #include "proto/text.h"
 
 enum { RANK_PRELIMINARY = 1, RANK_FINAL = 2, RANK_CORRECTED = 3 };
+enum { REASON_IN_ERROR = 1, REASON_WRONG_PATIENT = 2 }; /* Withdraw.reason of log.proto */
 
 static void
 put_u64(uint8_t out[8], uint64_t v)
@@ -90,10 +91,11 @@ identifier_handle(const struct publish_context *c, const Hr__Identifier *id,
     handle_of(c->ledger_key, "huren identifier v1", parts, 2, out);
 }
 
-/* Seconds since 1970-01-01T00:00:00Z of an RFC 3339 text with at least a day;
- * a time without a zone is UTC+8.  False if it is nothing of the kind. */
+/* Seconds since 1970-01-01T00:00:00Z of the first instant that an RFC 3339 text
+ * with at least a day can mean, and, in *last, of the last one; a time without a
+ * zone is UTC+8.  False if it is nothing of the kind. */
 static bool
-seconds_of(const char *text, int64_t *seconds)
+seconds_of(const char *text, int64_t *seconds, int64_t *last)
 {
     struct civil t;
     if (civil_parse_rfc3339(text_view(text), &t) != STATUS_OK || t.precision < CIVIL_DAY) {
@@ -101,17 +103,22 @@ seconds_of(const char *text, int64_t *seconds)
     }
     int64_t ms = civil_unix_ms(&t, 480);
     *seconds = (ms - (ms % 1000 + 1000) % 1000) / 1000;
+    *last = *seconds + (t.precision == CIVIL_DAY      ? 86399
+                        : t.precision == CIVIL_HOUR   ? 3599
+                        : t.precision == CIVIL_MINUTE ? 59
+                                                      : 0);
     return true;
 }
 
 static bool
 examined_seconds(const Hr__Report *report, int64_t *seconds)
 {
-    if (seconds_of(report->examined_at, seconds)) {
+    int64_t last;
+    if (seconds_of(report->examined_at, seconds, &last)) {
         return true;
     }
     for (size_t i = 0; i < report->n_items; i++) {
-        if (seconds_of(report->items[i]->examined_at, seconds)) {
+        if (seconds_of(report->items[i]->examined_at, seconds, &last)) {
             return true;
         }
     }
@@ -168,6 +175,7 @@ content_hash(const struct publish_context *c, const Hr__Report *report,
     struct narrowed n;
     narrow(report, id, &n);
     n.report.n_marks = 0;
+    n.report.mark_note = 0;
     enum status st = STATUS_NO_MEMORY;
     Hr__Item *items = calloc(report->n_items + 1, sizeof *items);
     Hr__Item **pointers = calloc(report->n_items + 1, sizeof *pointers);
@@ -197,26 +205,37 @@ cleanup:
     return st;
 }
 
-/* The identifiers to publish under, at most two. */
+/* Which types come first, so that two messages of one report choose alike. */
+static int
+type_order(const char *type)
+{
+    static const char *const types[] = {"RI", "PP", "HM", "TW", "RP"};
+    int i = 0;
+    while (i < 5 && strcmp(type, types[i]) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* The identifiers to publish under: different ones, at most two. */
 static size_t
 publishable(const Hr__Report *report, const Hr__Identifier *ids[PUBLISH_IDENTIFIERS_MAX])
 {
     size_t count = 0;
-    for (size_t i = 0; report->patient != NULL && i < report->patient->n_identifiers; i++) {
-        const Hr__Identifier *id = report->patient->identifiers[i];
-        bool twice = false;
-        for (size_t k = 0; k < count; k++) {
-            twice = twice || (strcmp(ids[k]->type, id->type) == 0 &&
-                              strcmp(ids[k]->value, id->value) == 0);
-        }
-        if (!twice && count < PUBLISH_IDENTIFIERS_MAX && id->value[0] != '\0') {
-            ids[count++] = id;
+    size_t n = report->patient == NULL ? 0 : report->patient->n_identifiers;
+    for (int order = 0; order <= 5; order++) {
+        for (size_t i = 0; i < n && count < PUBLISH_IDENTIFIERS_MAX; i++) {
+            const Hr__Identifier *id = report->patient->identifiers[i];
+            bool twice = count == 1 && strcmp(ids[0]->type, id->type) == 0 &&
+                         strcmp(ids[0]->value, id->value) == 0;
+            if (type_order(id->type) == order && !twice && id->value[0] != '\0') {
+                ids[count++] = id;
+            }
         }
     }
     return count;
 }
 
-/* Is this row's leaf the one that counts now: not replaced, no withdrawal? */
 bool
 publish_is_live(const struct publish_row *rows, size_t count, size_t at)
 {
@@ -256,51 +275,116 @@ same_token(const struct publish_context *c, const Hr__Report *report, const Hr__
     return memcmp(token.bytes, row->token, TOKEN_BYTES) == 0;
 }
 
-/* What to do for one identifier; *touched marks live rows that are answered. */
-static enum status
-plan_identifier(const struct publish_context *c, const Hr__Report *report,
-                const Hr__Identifier *id, const struct publish_row *rows, size_t row_count,
-                struct publish_plan *plan, bool *repeat, bool *stale)
-{
+/* What is known of one identifier of the report. */
+struct named {
+    const Hr__Identifier *id;
     uint8_t name[PUBLISH_HANDLE_BYTES];
-    uint8_t content[PUBLISH_HANDLE_BYTES];
-    identifier_handle(c, id, name);
-    enum status st = content_hash(c, report, id, content);
-    if (st != STATUS_OK) {
-        return st;
+    const struct publish_row *live; /* what stands under it now, or NULL */
+    bool repeat;                    /* and that is this very report */
+};
+
+/* Is what the report says older than what stands in this row?  By the time of
+ * reporting, if both state one; a preliminary report never follows another. */
+static bool
+is_older(const Hr__Report *report, const struct publish_row *row)
+{
+    int64_t first = 0;
+    int64_t last = 0;
+    uint8_t rank = rank_of(report);
+    if (row->reported_s != 0 && seconds_of(report->reported_at, &first, &last) && first > 0) {
+        if (last < (int64_t)row->reported_s) {
+            return true;
+        }
+        if (first > (int64_t)row->reported_s) {
+            return rank == RANK_PRELIMINARY && rank < row->rank;
+        }
     }
-    const struct publish_row *live = NULL;
+    return rank < row->rank;
+}
+
+/* Find the identifiers among the rows.  *stale: the message has been overtaken
+ * by what is there, so it says nothing about values or about whose they are. */
+static enum status
+find_named(const struct publish_context *c, const Hr__Report *report,
+           const struct publish_row *rows, size_t row_count, struct named *named, size_t count,
+           bool *stale)
+{
+    for (size_t k = 0; k < count; k++) {
+        uint8_t content[PUBLISH_HANDLE_BYTES];
+        bool seen = false;
+        identifier_handle(c, named[k].id, named[k].name);
+        enum status st = content_hash(c, report, named[k].id, content);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        for (size_t i = 0; i < row_count; i++) {
+            bool live = publish_is_live(rows, row_count, i);
+            bool same = rows[i].what != PUBLISH_WITHDRAW &&
+                        memcmp(rows[i].content, content, sizeof content) == 0;
+            if (rows[i].what != PUBLISH_WITHDRAW &&
+                memcmp(rows[i].identifier, named[k].name, PUBLISH_HANDLE_BYTES) == 0) {
+                named[k].live = live ? &rows[i] : named[k].live;
+                named[k].repeat = named[k].repeat || (live && same);
+                seen = seen || same;
+            }
+        }
+        *stale = *stale || (seen && !named[k].repeat); /* and replaced since */
+    }
     for (size_t i = 0; i < row_count; i++) {
-        if (memcmp(rows[i].identifier, name, sizeof name) != 0) {
-            continue;
+        bool repeat = false;
+        for (size_t k = 0; k < count; k++) {
+            repeat = repeat || (named[k].repeat && named[k].live == &rows[i]);
         }
-        if (rows[i].what != PUBLISH_WITHDRAW &&
-            memcmp(rows[i].content, content, sizeof content) == 0) {
-            *repeat = true; /* published before, live or replaced since */
-            return STATUS_OK;
-        }
-        if (publish_is_live(rows, row_count, i)) {
-            live = &rows[i];
-        }
+        *stale = *stale ||
+                 (!repeat && publish_is_live(rows, row_count, i) && is_older(report, &rows[i]));
     }
-    int64_t reported = 0;
-    bool timed = seconds_of(report->reported_at, &reported) && reported > 0;
-    if (live != NULL &&
-        (rank_of(report) < live->rank ||
-         (timed && live->reported_s != 0 && (uint64_t)reported < live->reported_s))) {
-        *stale = true;
-        return STATUS_OK;
-    }
-    if (live != NULL && same_token(c, report, id, live)) {
-        plan->steps[plan->count++] = (struct publish_step){
-            .what = PUBLISH_CORRECT, .identifier = id, .replaces = live->leaf};
-        return STATUS_OK;
-    }
-    if (live != NULL) {
-        add_withdraw(plan, live, 1); /* another quarter or epoch: another token */
-    }
-    plan->steps[plan->count++] = (struct publish_step){.what = PUBLISH_NEW, .identifier = id};
     return STATUS_OK;
+}
+
+/* Live leaves under an identifier that the report does not name: the result was
+ * given to the wrong patient (DESIGN 6). */
+static void
+plan_others(const struct publish_row *rows, size_t row_count, const struct named *named,
+            size_t count, struct publish_plan *plan)
+{
+    for (size_t i = 0; i < row_count; i++) {
+        bool is_named = false;
+        for (size_t k = 0; k < count; k++) {
+            is_named = is_named ||
+                       memcmp(rows[i].identifier, named[k].name, PUBLISH_HANDLE_BYTES) == 0;
+        }
+        if (!is_named && publish_is_live(rows, row_count, i)) {
+            add_withdraw(plan, &rows[i], REASON_WRONG_PATIENT);
+        }
+    }
+}
+
+static void
+plan_named(const struct publish_context *c, const Hr__Report *report, const struct named *n,
+           struct publish_plan *plan)
+{
+    if (n->live != NULL && same_token(c, report, n->id, n->live)) {
+        plan->steps[plan->count++] = (struct publish_step){
+            .what = PUBLISH_CORRECT, .identifier = n->id, .replaces = n->live->leaf};
+        return;
+    }
+    if (n->live != NULL) { /* another quarter or epoch: another token */
+        add_withdraw(plan, n->live, REASON_IN_ERROR);
+    }
+    plan->steps[plan->count++] =
+        (struct publish_step){.what = PUBLISH_NEW, .identifier = n->id};
+}
+
+static void
+plan_withdrawal(const struct publish_row *rows, size_t row_count, uint32_t reason,
+                struct publish_plan *plan)
+{
+    for (size_t i = 0; i < row_count; i++) {
+        if (publish_is_live(rows, row_count, i)) {
+            add_withdraw(plan, &rows[i], reason);
+        }
+    }
+    plan->outcome = plan->count == 0 ? PUBLISH_NOTHING : PUBLISH_STEPS;
 }
 
 enum status
@@ -308,58 +392,50 @@ publish_plan(const struct publish_context *c, const Hr__Report *report, uint32_t
              const struct publish_row *rows, size_t row_count, struct publish_plan *out)
 {
     *out = (struct publish_plan){.outcome = PUBLISH_STEPS};
+    size_t live_count = 0;
+    for (size_t i = 0; i < row_count; i++) {
+        live_count += publish_is_live(rows, row_count, i);
+    }
+    if (live_count > PUBLISH_IDENTIFIERS_MAX) {
+        return STATUS_TOO_BIG;
+    }
+    if (withdraw != 0) {
+        plan_withdrawal(rows, row_count, withdraw, out);
+        return STATUS_OK;
+    }
     const Hr__Identifier *ids[PUBLISH_IDENTIFIERS_MAX];
+    struct named named[PUBLISH_IDENTIFIERS_MAX] = {{.id = NULL}};
     size_t count = publishable(report, ids);
     uint16_t day;
-    if (withdraw == 0 && count == 0) {
+    if (count == 0) {
         out->outcome = PUBLISH_NO_IDENTIFIER;
         return STATUS_OK;
     }
-    if (withdraw == 0 && !publish_day(report, &day)) {
+    if (!publish_day(report, &day)) {
         out->outcome = PUBLISH_NO_TIME;
         return STATUS_OK;
     }
-    /* Live leaves under an identifier that the report no longer names: the
-     * result was given to the wrong patient (DESIGN 6). */
-    uint8_t names[PUBLISH_IDENTIFIERS_MAX][PUBLISH_HANDLE_BYTES];
     for (size_t k = 0; k < count; k++) {
-        identifier_handle(c, ids[k], names[k]);
+        named[k].id = ids[k];
     }
-    size_t live_count = 0;
-    for (size_t i = 0; i < row_count; i++) {
-        if (!publish_is_live(rows, row_count, i)) {
-            continue;
-        }
-        bool named = false;
-        for (size_t k = 0; k < count; k++) {
-            named = named || memcmp(rows[i].identifier, names[k], sizeof names[k]) == 0;
-        }
-        if (++live_count > PUBLISH_IDENTIFIERS_MAX) {
-            return STATUS_TOO_BIG;
-        }
-        if (withdraw != 0 || !named) {
-            add_withdraw(out, &rows[i], withdraw != 0 ? withdraw : 2);
-        }
-    }
-    bool repeat = false;
     bool stale = false;
-    for (size_t k = 0; withdraw == 0 && k < count; k++) {
-        enum status st =
-            plan_identifier(c, report, ids[k], rows, row_count, out, &repeat, &stale);
-        if (st != STATUS_OK) {
-            return st;
-        }
+    enum status st = find_named(c, report, rows, row_count, named, count, &stale);
+    if (st != STATUS_OK) {
+        return st;
     }
-    if (stale || (repeat && out->count > 0 && withdraw == 0 && row_count > 0)) {
-        /* An old message come late says nothing about who the patient is now. */
-        bool news = false;
-        for (size_t i = 0; i < out->count; i++) {
-            news = news || out->steps[i].what != PUBLISH_WITHDRAW;
-        }
-        out->count = news ? out->count : 0;
+    bool news = false;
+    for (size_t k = 0; k < count; k++) {
+        news = news || !named[k].repeat;
     }
-    if (out->count == 0) {
-        out->outcome = withdraw != 0 ? PUBLISH_NOTHING : stale ? PUBLISH_STALE : PUBLISH_REPEAT;
+    if (stale || !news) {
+        out->outcome = stale ? PUBLISH_STALE : PUBLISH_REPEAT;
+        return STATUS_OK;
+    }
+    plan_others(rows, row_count, named, count, out);
+    for (size_t k = 0; k < count; k++) {
+        if (!named[k].repeat) {
+            plan_named(c, report, &named[k], out);
+        }
     }
     return STATUS_OK;
 }
@@ -399,9 +475,9 @@ make_brief(const struct publish_context *c, const Hr__Report *report, uint16_t d
     bool unmapped = false;
     for (size_t i = 0; i < report->n_items; i++) {
         uint32_t n = c->number(c->ctx, report->items[i]->code);
-        if (n == 0) {
+        if (n == 0 || count == REPORT_ITEMS_MAX) {
             unmapped = true;
-        } else if (count < REPORT_ITEMS_MAX) {
+        } else {
             numbers[count++] = n;
         }
     }
@@ -547,7 +623,8 @@ publish_make(const struct publish_context *c, const Hr__Report *report,
 {
     memset(out, 0, sizeof *out);
     int64_t reported = 0;
-    if (seconds_of(report->reported_at, &reported) && reported > 0) {
+    int64_t last;
+    if (seconds_of(report->reported_at, &reported, &last) && reported > 0) {
         out->row.reported_s = (uint64_t)reported;
     }
     out->row.rank = rank_of(report);

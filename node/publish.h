@@ -80,7 +80,7 @@ struct publish_step {
 enum publish_outcome {
     PUBLISH_STEPS,         /* something is to be appended */
     PUBLISH_REPEAT,        /* exactly this is published already */
-    PUBLISH_STALE,         /* older than what is published */
+    PUBLISH_STALE,         /* overtaken by what is published, or withdrawn since */
     PUBLISH_NO_IDENTIFIER, /* no valid person-wide identifier: kept, not published */
     PUBLISH_NO_TIME,       /* no day of examination: kept, not published */
     PUBLISH_NOTHING        /* a withdrawal of something never published */
@@ -93,7 +93,14 @@ struct publish_plan {
 };
 
 /* Decide what to append for `report`, given the rows of its handle (any
- * order).  `withdraw` is 0, or the reason of a withdrawal.
+ * order).  `withdraw` is 0, or the reason of a withdrawal, which takes back all
+ * that is live, whatever the order of messages.
+ *
+ * A message whose content under one of its identifiers was published and replaced
+ * or withdrawn since, or that is older than a live leaf of the report under any
+ * identifier (time of reporting, then status), is PUBLISH_STALE as a whole.  One
+ * that only names fewer identifiers than what is live, its content being live,
+ * is a repeat: it cannot be told from an old message.
  * STATUS_TOO_BIG: more rows than can be told apart (a report published under
  * more identifiers than PUBLISH_IDENTIFIERS_MAX at once). */
 MUST_USE enum status publish_plan(const struct publish_context *c, const Hr__Report *report,
