@@ -32,6 +32,19 @@ decision_time(int64_t unix_s, char out[26])
              date, second / 3600 % 24, second / 60 % 60, second % 60);
 }
 
+size_t
+decision_pack(const struct policy_set *policy, const Hr__PolicyRow *row)
+{
+    size_t at =
+        row->hash.len == HASH_BYTES ? policy_set_find_hash(policy, row->hash.data) : SIZE_MAX;
+    if (at == SIZE_MAX) {
+        return SIZE_MAX;
+    }
+    struct hr_text id = hr_pack_id(policy_set_pack(policy, at));
+    return id.size == strlen(row->pack) && memcmp(id.bytes, row->pack, id.size) == 0 ? at
+                                                                                     : SIZE_MAX;
+}
+
 /* Set a member to text, or leave it out (unknown) when there is none. */
 static void
 set_text(json_t *o, const char *name, const char *text)

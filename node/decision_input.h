@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "node/charter.h"
+#include "node/policy_json.h"
 #include "proto/report.pb-c.h"
 
 /* What the place of the decision adds.  Text may be NULL, JSON too (borrowed). */
@@ -28,6 +29,10 @@ struct decision_case {
 MUST_USE json_t *decision_input(const struct charter *c, const struct decision_case *k,
                                 const char *pack, const Hr__Report *report,
                                 const Hr__Item *item);
+
+/* Index in the set of the pack that a row of the charter means, by hash and id;
+ * SIZE_MAX: it is not here. */
+size_t decision_pack(const struct policy_set *policy, const Hr__PolicyRow *row);
 
 /* "2026-11-22T09:30:00+08:00" (26 bytes with the NUL) and "2026-11-22" (11). */
 void decision_time(int64_t unix_s, char out[26]);

@@ -263,9 +263,7 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
     l->no_pack = 0;
     for (size_t i = 0; i < packs && count < 32; i++) {
         const Hr__PolicyRow *row = charter_pack_at(c, i);
-        size_t at = row->hash.len == HASH_BYTES
-                        ? policy_set_find_hash(l->place.policy, row->hash.data)
-                        : SIZE_MAX;
+        size_t at = decision_pack(l->place.policy, row);
         if (row->in_force_to[0] != '\0' && strcmp(row->in_force_to, date) < 0) {
             continue;
         }

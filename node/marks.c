@@ -88,11 +88,17 @@ marks_derive(const struct charter *c, const struct policy_set *policy, const cha
 {
     int64_t at_s = moment(report, now_s);
     char date[11];
+    report->marks = NULL; /* whatever stood there was no list of ours */
+    report->n_marks = 0;
+    report->mark_note = 0;
+    for (size_t k = 0; k < report->n_items; k++) {
+        report->items[k]->marks = NULL;
+        report->items[k]->n_marks = 0;
+    }
     decision_date(at_s, date);
     for (size_t i = 0; i < charter_pack_count(c); i++) {
         const Hr__PolicyRow *row = charter_pack_at(c, i);
-        size_t pack = row->hash.len == HASH_BYTES ? policy_set_find_hash(policy, row->hash.data)
-                                                  : SIZE_MAX;
+        size_t pack = decision_pack(policy, row);
         if (pack == SIZE_MAX || !charter_pack_covers(row, date)) {
             continue;
         }

@@ -11,7 +11,7 @@
 #include "proto/report.h"
 
 /* Set `marks` and `mark_note` of the report and `marks` of its items, in the
- * report's arena, from all packs that the charter has in force.
+ * report's arena, anew (what stood there goes), from all packs that the charter has in force.
  * STATUS_OK or STATUS_NO_MEMORY. */
 MUST_USE enum status marks_derive(const struct charter *c, const struct policy_set *policy,
                                   const char *institution, int64_t now_s,
