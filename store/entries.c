@@ -244,24 +244,18 @@ store_prove_consistency(struct store_txn *t, uint32_t id, uint64_t old_size,
 /* ---- records ---- */
 
 enum status
-store_record_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct hash *sealed,
-                 struct view record)
+store_record_put_own(struct store_txn *t, uint32_t id, uint64_t leaf, struct view record)
 {
     uint8_t key[STORE_LEAF_KEY_BYTES];
+    MDB_val v = mdb_val_of(record);
     struct view there;
-    struct hash hash;
     enum status st;
 
     if (record.count == 0 || record.count > RECORD_BYTES_MAX) {
         return STATUS_TOO_BIG;
     }
-    sha256(record.bytes, record.count, &hash);
-    if (!hash_equal(&hash, sealed)) {
-        return STATUS_BAD_PROOF;
-    }
     leaf_key(key, id, leaf);
-    st = raw_put(t, DB_RECORDS, view_of(key, sizeof key), record, MDB_NOOVERWRITE);
-    if (st != STATUS_EXISTS) {
+    if ((st = raw_put_next(t, DB_RECORDS, view_of(key, sizeof key), &v)) != STATUS_EXISTS) {
         return st;
     }
     /* A damaged one is replaced: the bytes in hand are the right ones. */
@@ -270,6 +264,20 @@ store_record_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct h
         st = raw_put(t, DB_RECORDS, view_of(key, sizeof key), record, 0);
     }
     return st;
+}
+
+enum status
+store_record_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct hash *sealed,
+                 struct view record)
+{
+    struct hash hash;
+
+    if (record.count == 0 || record.count > RECORD_BYTES_MAX) {
+        return STATUS_TOO_BIG;
+    }
+    sha256(record.bytes, record.count, &hash);
+    return hash_equal(&hash, sealed) ? store_record_put_own(t, id, leaf, record)
+                                     : STATUS_BAD_PROOF;
 }
 
 enum status

@@ -109,7 +109,9 @@ struct store_txn {
 
     struct tail_row *pending; /* appended in this transaction */
     size_t pending_count, pending_capacity;
-    struct txn_log *touched; /* logs whose size or indexed_to changed */
+    MDB_cursor *cursor[DB_COUNT]; /* of raw_put_next; NULL until used */
+    bool not_last[DB_COUNT];      /* its rows do not go to the end of the database */
+    struct txn_log *touched;      /* logs whose size or indexed_to changed */
     size_t touched_count, touched_capacity;
 };
 
@@ -200,6 +202,11 @@ MUST_USE enum status raw_get(struct store_txn *t, enum store_db db, struct view 
                              struct view *out);
 MUST_USE enum status raw_put(struct store_txn *t, enum store_db db, struct view key,
                              struct view value, unsigned flags);
+/* Put a new row where rows come in order of key: the cursor stays where it
+ * was, and at the end of a database nothing is searched.  `value->mv_data` NULL
+ * reserves value->mv_size bytes and tells where.  STATUS_EXISTS: there is one. */
+MUST_USE enum status raw_put_next(struct store_txn *t, enum store_db db, struct view key,
+                                  MDB_val *value);
 MUST_USE enum status raw_drop(struct store_txn *t, enum store_db db, struct view key);
 
 /* Rows with a check over database, key and value in front. */
@@ -209,6 +216,9 @@ MUST_USE enum status row_open(enum store_db db, struct view key, struct view sto
                               struct view *out);
 MUST_USE enum status row_put(struct store_txn *t, enum store_db db, struct view key,
                              struct view a, struct view b);
+/* The same for rows that come in order of key (raw_put_next). */
+MUST_USE enum status row_put_next(struct store_txn *t, enum store_db db, struct view key,
+                                  struct view a, struct view b);
 /* First row whose key is greater than `after` and begins with its first
  * `prefix` bytes; *key and *out point into the map. */
 MUST_USE enum status row_next(struct store_txn *t, enum store_db db, struct view after,

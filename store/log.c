@@ -220,41 +220,22 @@ root_of(struct store_txn *t, uint32_t id, uint64_t size, struct hash *root)
     return tree_root_at(size, tiles_read_node, &reader, root);
 }
 
-/* Entries go in in order, mostly at the end of the database (one log at a
- * time is written), where LMDB need not search. */
-static int
-put_entry(MDB_cursor *c, unsigned *flags, uint32_t id, uint64_t index, struct view entry)
-{
-    uint8_t key[STORE_LEAF_KEY_BYTES];
-    MDB_val k = {sizeof key, key}, v = mdb_val_of(entry);
-    int rc;
-
-    leaf_key(key, id, index);
-    rc = mdb_cursor_put(c, &k, &v, *flags);
-    if (rc == MDB_KEYEXIST && *flags == MDB_APPEND) { /* Not the last log. */
-        *flags = MDB_NOOVERWRITE;
-        v = mdb_val_of(entry);
-        rc = mdb_cursor_put(c, &k, &v, *flags);
-    }
-    return rc;
-}
-
 static enum status
 put_entries(struct store_txn *t, uint32_t id, uint64_t from, const struct view *entries,
             size_t count)
 {
-    unsigned flags = MDB_APPEND;
-    MDB_cursor *c = NULL;
-    int rc = mdb_cursor_open(t->mdb, t->s->dbi[DB_ENTRIES], &c);
+    uint8_t key[STORE_LEAF_KEY_BYTES];
+    enum status st = STATUS_OK;
 
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = put_entry(c, &flags, id, from + i, entries[i]);
-    }
-    if (c != NULL) {
-        mdb_cursor_close(c);
+    for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+        /* NULL would reserve; an empty entry is a row of no bytes. */
+        struct view entry = entries[i].count > 0 ? entries[i] : view_of("", 0);
+        MDB_val v = mdb_val_of(entry);
+        leaf_key(key, id, from + i);
+        st = raw_put_next(t, DB_ENTRIES, view_of(key, sizeof key), &v);
     }
     /* An entry above the log's size is damage, too. */
-    return rc == MDB_KEYEXIST ? STATUS_CORRUPT : status_of_mdb(rc);
+    return st == STATUS_EXISTS ? STATUS_CORRUPT : st;
 }
 
 static enum status
@@ -380,7 +361,8 @@ store_own_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct stor
     leaf_key(key, id, leaf);
     memcpy(fixed, own->report, TOKEN_BYTES);
     memcpy(fixed + TOKEN_BYTES, own->content, TOKEN_BYTES);
-    st = row_put(t, DB_OWN, view_of(key, sizeof key), view_of(fixed, sizeof fixed), own->rank);
+    st = row_put_next(t, DB_OWN, view_of(key, sizeof key), view_of(fixed, sizeof fixed),
+                      own->rank);
     if (st != STATUS_OK) {
         return st;
     }

@@ -89,6 +89,33 @@ raw_put(struct store_txn *t, enum store_db db, struct view key, struct view valu
 }
 
 enum status
+raw_put_next(struct store_txn *t, enum store_db db, struct view key, MDB_val *value)
+{
+    unsigned flags = value->mv_data == NULL ? MDB_RESERVE : 0;
+    MDB_val k = mdb_val_of(key), v = *value;
+    int rc = MDB_KEYEXIST;
+
+    assert(t->write);
+    if (t->cursor[db] == NULL &&
+        (rc = mdb_cursor_open(t->mdb, t->s->dbi[db], &t->cursor[db])) != 0) {
+        return written(t, rc);
+    }
+    if (!t->not_last[db]) {
+        rc = mdb_cursor_put(t->cursor[db], &k, &v, flags | MDB_APPEND);
+        t->not_last[db] = rc == MDB_KEYEXIST;
+    }
+    if (t->not_last[db]) {
+        k = mdb_val_of(key);
+        v = *value;
+        rc = mdb_cursor_put(t->cursor[db], &k, &v, flags | MDB_NOOVERWRITE);
+    }
+    if (rc == 0) {
+        *value = v;
+    }
+    return written(t, rc);
+}
+
+enum status
 raw_drop(struct store_txn *t, enum store_db db, struct view key)
 {
     MDB_val k = mdb_val_of(key);
@@ -140,19 +167,10 @@ row_get(struct store_txn *t, enum store_db db, struct view key, struct view *out
     return st == STATUS_OK ? row_open(db, key, stored, out) : st;
 }
 
-enum status
-row_put(struct store_txn *t, enum store_db db, struct view key, struct view a, struct view b)
+static void
+row_fill(enum store_db db, struct view key, struct view a, struct view b, MDB_val v)
 {
-    MDB_val k = mdb_val_of(key), v = {STORE_ROW_CHECK_BYTES + a.count + b.count, NULL};
-    enum status st;
-    uint8_t *p;
-
-    assert(t->write);
-    st = written(t, mdb_put(t->mdb, t->s->dbi[db], &k, &v, MDB_RESERVE));
-    if (st != STATUS_OK) {
-        return st;
-    }
-    p = (uint8_t *)v.mv_data + STORE_ROW_CHECK_BYTES;
+    uint8_t *p = (uint8_t *)v.mv_data + STORE_ROW_CHECK_BYTES;
     if (a.count > 0) {
         memcpy(p, a.bytes, a.count);
     }
@@ -160,7 +178,33 @@ row_put(struct store_txn *t, enum store_db db, struct view key, struct view a, s
         memcpy(p + a.count, b.bytes, b.count);
     }
     row_check(db, key, view_of(p, a.count + b.count), v.mv_data);
-    return STATUS_OK;
+}
+
+enum status
+row_put(struct store_txn *t, enum store_db db, struct view key, struct view a, struct view b)
+{
+    MDB_val k = mdb_val_of(key), v = {STORE_ROW_CHECK_BYTES + a.count + b.count, NULL};
+    enum status st;
+
+    assert(t->write);
+    st = written(t, mdb_put(t->mdb, t->s->dbi[db], &k, &v, MDB_RESERVE));
+    if (st == STATUS_OK) {
+        row_fill(db, key, a, b, v);
+    }
+    return st;
+}
+
+enum status
+row_put_next(struct store_txn *t, enum store_db db, struct view key, struct view a,
+             struct view b)
+{
+    MDB_val v = {STORE_ROW_CHECK_BYTES + a.count + b.count, NULL};
+    enum status st = raw_put_next(t, db, key, &v);
+
+    if (st == STATUS_OK) {
+        row_fill(db, key, a, b, v);
+    }
+    return st == STATUS_EXISTS ? row_put(t, db, key, a, b) : st;
 }
 
 enum status

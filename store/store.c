@@ -467,6 +467,17 @@ store_begin_write(struct store *s, enum store_purpose purpose, uint64_t bytes,
     return st;
 }
 
+static void
+cursors_close(struct store_txn *t)
+{
+    for (int i = 0; i < DB_COUNT; i++) {
+        if (t->cursor[i] != NULL) {
+            mdb_cursor_close(t->cursor[i]);
+            t->cursor[i] = NULL;
+        }
+    }
+}
+
 /* Let go of everything but the LMDB transaction, which is gone. */
 static void
 txn_free(struct store_txn *t)
@@ -516,6 +527,7 @@ store_commit(struct store_txn *t)
         store_abort(t);
         return st;
     }
+    cursors_close(t);
     rc = mdb_txn_commit(t->mdb);
     if (rc == 0) {
         tail_take(t);
@@ -537,6 +549,7 @@ store_abort(struct store_txn *t)
         return;
     }
     assert(t->s->pid == getpid());
+    cursors_close(t);
     mdb_txn_abort(t->mdb);
     txn_free(t);
 }
