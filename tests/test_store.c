@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include <lmdb.h>
 
@@ -501,6 +502,55 @@ test_the_map_grows_and_a_reader_in_another_process_follows(void **state)
     dir_remove(&dir);
 }
 
+struct brief_reader {
+    struct store *s;
+    int began;
+};
+
+static void *
+read_briefly(void *context)
+{
+    struct brief_reader *r = context;
+    struct timespec pause = {0, 300 * 1000000L};
+    struct store_txn *t;
+
+    if (store_begin_read(r->s, &t) == STATUS_OK && write(r->began, "", 1) == 1) {
+        (void)nanosleep(&pause, NULL);
+        store_abort(t);
+    }
+    return NULL;
+}
+
+static void
+test_growth_waits_for_a_reader_that_ends_soon(void **state)
+{
+    struct test_dir dir = dir_make();
+    struct store_options options = {
+        .map_bytes = 1 << 20, .map_bytes_max = 64 << 20, .handle_of = test_handle_of};
+    struct brief_reader reader;
+    struct store_txn *t;
+    pthread_t thread;
+    int began[2];
+    char byte;
+    uint32_t id;
+    (void)state;
+
+    OK(store_open(dir.path, &options, &reader.s));
+    t = begin_write(reader.s);
+    OK(store_log_create(t, text("n/a/pub"), 0, 1, &id));
+    OK(store_commit(t));
+    assert_int_equal(pipe(began), 0);
+    reader.began = began[1];
+    assert_int_equal(pthread_create(&thread, NULL, read_briefly, &reader), 0);
+    assert_int_equal(read(began[0], &byte, 1), 1);
+    OK(append_entries(reader.s, id, 0, 20000, NULL)); /* needs 4 MiB */
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    store_close(reader.s);
+    (void)close(began[0]);
+    (void)close(began[1]);
+    dir_remove(&dir);
+}
+
 /* One small step of each write path; `n` makes it new each time. */
 static enum status
 write_step(struct store_txn *t, unsigned path, uint32_t id, uint64_t n)
@@ -749,6 +799,7 @@ main(void)
         cmocka_unit_test(test_charter_versions_are_kept_and_share_rows),
         cmocka_unit_test(test_values_blobs_and_salts_come_back),
         cmocka_unit_test(test_the_map_grows_and_a_reader_in_another_process_follows),
+        cmocka_unit_test(test_growth_waits_for_a_reader_that_ends_soon),
         cmocka_unit_test(test_a_full_map_fails_every_write_path_and_changes_nothing),
         cmocka_unit_test(test_publishing_stops_first_and_exchange_goes_on_in_the_reserve),
         cmocka_unit_test(test_a_disk_that_fills_in_a_commit_poisons_until_reopened),

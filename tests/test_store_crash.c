@@ -438,6 +438,37 @@ test_no_flipped_bit_makes_a_wrong_answer(void **state)
     tell("flips");
 }
 
+/* A key with a flipped bit stands in the wrong place, and could hide itself
+ * and send the search for others astray: both must be noticed, not missed. */
+static void
+test_a_flipped_bit_in_an_index_key_hides_nothing(void **state)
+{
+    unsigned tried = 0;
+    (void)state;
+
+    for (uint64_t n = 0; n < 40; n++) {
+        uint64_t leaf = mix(n) % ENTRIES;
+        uint8_t key[TOKEN_BYTES + 12] = {0};
+        test_handle(key, 10000 + leaf);
+        key[TOKEN_BYTES + 3] = 1; /* log 1, all of which is indexed */
+        key[sizeof key - 2] = (uint8_t)(leaf >> 8);
+        key[sizeof key - 1] = (uint8_t)leaf;
+        for (size_t at = 0; at + sizeof key <= image_bytes; at++) {
+            if (memcmp(image + at, key, sizeof key) != 0) {
+                continue;
+            }
+            size_t bit = n < 20 ? mix(n + 9) % 8 : mix(n + 9) % (8 * sizeof key);
+            image[at + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            enum outcome o = try_image(image_bytes);
+            image[at + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_true(o == DETECTED || o == RIGHT); /* right: an old copy of the page */
+            tried += o == DETECTED;
+        }
+    }
+    assert_true(tried >= 40);
+    tell("flipped keys");
+}
+
 static void
 test_no_zeroed_page_makes_a_wrong_answer(void **state)
 {
@@ -476,6 +507,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acknowledged_entries_survive_sigkill),
         cmocka_unit_test(test_no_flipped_bit_makes_a_wrong_answer),
+        cmocka_unit_test(test_a_flipped_bit_in_an_index_key_hides_nothing),
         cmocka_unit_test(test_no_zeroed_page_makes_a_wrong_answer),
         cmocka_unit_test(test_no_cut_file_makes_a_wrong_answer),
     };
