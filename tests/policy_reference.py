@@ -578,7 +578,7 @@ def alliances_at_random(case, rng):
     for who in ("issuer", "receiver"):
         put(case, who + ".alliances", rng.choice([None, [], [
             {"id": rng.choice("ab"), "kind": rng.choice(["city_group", "county_group", "other", None])}
-            for _ in range(rng.randrange(1, 3))]]))
+            for _ in range(rng.randrange(1, 4))]]))
 
 
 def circumstances_at_random(case, rng):
@@ -640,7 +640,8 @@ def change(case, rng):
 
 
 def at_random(rng):
-    case = good(rng.choice(sorted(PREFIX)), rng)
+    pack = rng.choice(sorted(PREFIX))
+    case = rng.choice(list(edges(pack, rng))) if rng.random() < 0.1 else good(pack, rng)
     for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 5, 8])):
         change(case, rng)
         if case["result"].get("examined_at") is None:
@@ -650,11 +651,53 @@ def at_random(rng):
     return case
 
 
+def edges(pack, rng):
+    """Cases at the edges of the rules: days, half-years, ties, kinds of alliances, sides."""
+    def at(day, exam, **more):
+        case = good(pack, rng)
+        case["at"], case["result"]["examined_at"] = f"{day}T00:00:00+08:00", f"{exam}T23:59:59+08:00"
+        case["in_force_from"] = "2020-01-01"
+        case["quality"]["rounds"] = [{"organiser": "national", "date": d, "passed": True}
+                                     for d in ("2022-09-01", "2023-03-01", "2023-09-01", "2024-03-01")]
+        for path, value in more.items():
+            put(case, path.replace("__", "."), value)
+        return case
+    for days in (29, 30, 31):
+        day = dt.date(2024, 5, 20)
+        yield at(day, day - dt.timedelta(days=days))
+    for exam in ("2023-12-31", "2024-01-01", "2024-06-30", "2024-07-01"):
+        for only in ("2023-06-30", "2023-07-01", "2023-12-31", "2024-01-01"):
+            yield at("2024-07-02", exam, quality__rounds=[
+                {"organiser": "provincial", "date": only, "passed": True},
+                {"organiser": "provincial", "date": "2022-11-11", "passed": True}])
+    for first in (True, False):  # two rounds of one day: the last in the list holds
+        yield at("2024-05-20", "2024-05-10", quality__rounds=[
+            {"organiser": "national", "date": "2023-10-10", "passed": True},
+            {"organiser": "national", "date": "2024-04-04", "passed": first},
+            {"organiser": "national", "date": "2024-04-04", "passed": not first}])
+    failed = [{"organiser": "national", "date": "2024-04-04", "passed": False}]
+    for item in (None, "LAB.NOT_THERE"):
+        yield at("2024-05-20", "2024-05-10", item=item, quality__rounds=failed)
+    yield at("2024-05-20", "2024-05-10", result__marks=[], quality__rounds=failed)
+    for ours in ("city_group", "county_group", "other"):
+        for theirs in ("city_group", "other"):
+            yield at("2024-05-20", "2024-05-10", issuer__alliances=[{"id": "a", "kind": ours}],
+                     issuer__level="none", annex=None, receiver__alliances=[
+                         {"id": "a", "kind": theirs}, {"id": "b", "kind": "city_group"}])
+    for code in sorted(c for c in CATALOG if CATALOG[c]["side"])[::7]:
+        for seen in (None, "left", "right", "both"):
+            for asked in (None, "left", "both"):
+                if rng.random() < 0.25:
+                    yield at("2024-05-20", "2024-05-10", item=code, result__side=seen, order__side=asked)
+
+
 def vectors(pack):
-    """Cases until each check was seen with each value it can take, and each
+    """The edges, then cases until each check was seen with each value it can take, and each
     verdict, reason and duty; at least 110."""
     rng = random.Random("vectors of " + pack)
     seen, kept = {}, []
+    for case in edges(pack, rng):
+        kept.append({"input": case, "expect": Case(case).decide()})
     for n in range(40000):
         case = good(pack, rng)
         if n % 10 == 9:
@@ -670,7 +713,7 @@ def vectors(pack):
         facts += [f"code:{c}" for c in answer["reason"]["codes"]]
         facts += [f"alone:{k}={v}" for k, v in answer["checks"].items()
                   if v in (F, U) and sum(x in (F, U) for x in answer["checks"].values()) == 1]
-        if any(seen.get(f, 0) < 2 for f in facts) or n > 39980:
+        if any(seen.get(f, 0) < 1 for f in facts) or n > 39980:
             for f in facts:
                 seen[f] = seen.get(f, 0) + 1
             kept.append({"input": case, "expect": answer})
