@@ -83,6 +83,7 @@ struct job {
 };
 
 /* A look-up, an answer, an update of gossip under way. */
+struct retired;
 struct lookup_run;
 struct gossip_run;
 
@@ -101,6 +102,7 @@ struct engine {
     size_t network_count;
     struct job *jobs, **jobs_end;
     struct lookup_run *lookups;
+    struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
     bool stop;
     bool daemon; /* serve: listens, gossips; else one call, then the end */
@@ -131,6 +133,9 @@ void engine_turn(struct engine *e, int timeout_ms);
 /* Queue a job; it lives until its `done`. */
 void engine_write(struct engine *e, struct job *job);
 
+/* At the end: what still waits is told that it was not written. */
+void engine_drop_jobs(struct engine *e);
+
 struct network *engine_network(struct engine *e,
                                const char *name); /* NULL, NULL name: the only one */
 __attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const char *format,
@@ -156,6 +161,8 @@ void engine_lookup_peer(struct network *n, uint32_t session, const char *institu
 void engine_lookup_frame(struct network *n, uint32_t session, const char *institution,
                          const struct frame *f); /* answers to our look-ups */
 void engine_lookup_free(struct engine *e);
+/* Let go of n->charter: freed when the last look-up that uses it is over. */
+void engine_retire_charter(struct network *n);
 void engine_answer_frame(struct network *n, uint32_t session, const char *institution,
                          const struct frame *f); /* look-ups of others */
 

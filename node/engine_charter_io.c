@@ -46,7 +46,7 @@ engine_reload_charter(struct network *n, struct store_txn *txn)
                    reason[0] != '\0' ? ": " : "", reason);
         return st;
     }
-    charter_free(n->charter);
+    engine_retire_charter(n);
     n->charter = charter;
     return apply_charter(n);
 }

@@ -332,7 +332,9 @@ perform(struct gossip_run *run, const struct gossip_action *a)
         }
         break;
     case GOSSIP_DIAL:
-        dial(n, a);
+        if (e->daemon) { /* a single command talks to nobody but whom it asks */
+            dial(n, a);
+        }
         break;
     case GOSSIP_CLOSE:
         net_close_session(e->net, a->session);

@@ -534,6 +534,7 @@ engine_close(struct engine *e)
     if (e == NULL) {
         return;
     }
+    engine_drop_jobs(e);
     engine_lookup_free(e);
     engine_gossip_free(e);
     control_close(e->control);

@@ -11,6 +11,36 @@
 #include "proto/text.h"
 #include "proto/wire.pb-c.h"
 
+/* A charter that was replaced while look-ups were under way. */
+struct retired {
+    struct retired *next;
+    struct charter *charter;
+};
+
+static void
+free_retired(struct engine *e)
+{
+    while (e->lookups == NULL && e->retired != NULL) {
+        struct retired *next = e->retired->next;
+        charter_free(e->retired->charter);
+        free(e->retired);
+        e->retired = next;
+    }
+}
+
+void
+engine_retire_charter(struct network *n)
+{
+    struct engine *e = n->engine;
+    struct retired *r = n->charter == NULL ? NULL : calloc(1, sizeof *r);
+    if (r != NULL) {
+        *r = (struct retired){e->retired, n->charter};
+        e->retired = r;
+    }
+    n->charter = NULL;
+    free_retired(e);
+}
+
 static void
 run_over(struct lookup_run *run)
 {
@@ -26,6 +56,7 @@ run_over(struct lookup_run *run)
     free(run->holders);
     sodium_memzero(run, sizeof *run);
     free(run);
+    free_retired(e);
 }
 
 void
@@ -34,6 +65,7 @@ engine_lookup_free(struct engine *e)
     while (e->lookups != NULL) {
         run_over(e->lookups);
     }
+    free_retired(e);
 }
 
 static void

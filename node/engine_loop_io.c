@@ -5,6 +5,7 @@
 
 #include "crypto/checkpoint.h"
 #include "node/engine.h"
+#include "proto/text.h"
 #include "store/index.h"
 
 enum { INDEX_ROWS_AT_ONCE = 100000, INDEX_NOW = 50000 };
@@ -124,34 +125,38 @@ commit_jobs(struct engine *e)
     }
 }
 
+void
+engine_drop_jobs(struct engine *e)
+{
+    for (int round = 0; e->jobs != NULL && round < 1000; round++) {
+        struct job *list = e->jobs;
+        e->jobs = NULL;
+        e->jobs_end = &e->jobs;
+        finish(list, STATUS_UNAVAILABLE);
+    }
+}
+
 /* ---- signing ---- */
 
-/* Sign the committed head of one log, from a new snapshot: the last leaf is
+/* Sign the committed head of one log, from a new snapshot: each new leaf is
  * hashed again from its bytes, the root from the tiles (DESIGN 6). */
 static enum status
 sign_log(struct network *n, struct own_log *log)
 {
     struct store_txn *txn;
     struct store_log row;
-    struct view entry;
-    struct hash leaf;
-    struct hash again;
+    struct view entries[TILE_HASHES];
+    size_t got = 0;
     struct hash root;
     enum status st = store_begin_read(n->engine->store, &txn);
     if (st != STATUS_OK) {
         return st;
     }
     st = store_log_get(txn, log->id, &row);
-    for (uint64_t i = log->signed_size; st == STATUS_OK && i < row.size; i++) {
-        if (i + 64 < row.size && i % 64 != 0) {
-            continue; /* a long import: a sample, the whole tail */
-        }
-        st = store_entry_get(txn, log->id, i, &entry);
-        st = st == STATUS_OK ? store_leaf_get(txn, log->id, i, &leaf) : st;
-        if (st == STATUS_OK) {
-            tree_leaf_hash(entry.bytes, entry.count, &again);
-            st = hash_equal(&leaf, &again) ? STATUS_OK : STATUS_CORRUPT;
-        }
+    for (uint64_t i = log->signed_size; st == STATUS_OK && i < row.size; i += got) {
+        /* Reading hashes each entry and compares it with its leaf in the tree. */
+        st = store_entries_get(txn, log->id, i, TILE_HASHES, entries, &got);
+        st = st == STATUS_OK && got == 0 ? STATUS_CORRUPT : st;
     }
     st = st == STATUS_OK ? store_root_at(txn, log->id, row.size, &root) : st;
     if (st == STATUS_OK && !hash_equal(&root, &row.root)) {
@@ -215,11 +220,19 @@ keep_head(struct network *n, const struct own_log *log)
     engine_write(n->engine, &j->job);
 }
 
+/* Is there something to sign, and does the gate allow it (DESIGN 10)? */
+static bool
+may_sign(const struct network *n, const struct own_log *log)
+{
+    return log->dirty && n->gossip != NULL &&
+           gossip_may_sign(n->gossip, text_view(log->origin));
+}
+
 static void
 sign_and_tell(struct network *n, struct own_log *log, int64_t now_ms)
 {
-    struct view origin = {(const uint8_t *)log->origin, strlen(log->origin)};
-    if (!log->dirty || n->gossip == NULL || !gossip_may_sign(n->gossip, origin)) {
+    struct view origin = text_view(log->origin);
+    if (!may_sign(n, log)) {
         return;
     }
     enum status st = sign_log(n, log);
@@ -270,10 +283,10 @@ wait_ms(struct engine *e, int timeout_ms)
         if (n->gossip != NULL && e->daemon) {
             until = earlier(until, gossip_deadline_ms(n->gossip));
         }
-        if (n->pub.dirty) {
+        if (may_sign(n, &n->pub)) {
             until = earlier(until, n->pub.signed_ms + ENGINE_SIGN_MS);
         }
-        if (n->exch.dirty) {
+        if (may_sign(n, &n->exch)) {
             until = earlier(until, n->exch.signed_ms + ENGINE_SIGN_MS);
         }
     }

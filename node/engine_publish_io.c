@@ -100,6 +100,9 @@ write_reports(struct store_txn *txn, void *ctx)
 {
     struct publish_run *run = ctx;
     struct publisher p;
+    if (run->network->publish.network_key == NULL) {
+        return STATUS_UNAVAILABLE; /* the charter changed since the call came */
+    }
     enum status st = publisher_begin(&p, &run->network->publish, txn, run->network->pub.id);
     for (size_t i = 0; st == STATUS_OK && i < run->call.blob_count; i++) {
         bool fatal;

@@ -259,7 +259,8 @@ engine_receipts_open(const struct engine *e)
 {
     for (size_t i = 0; i < e->network_count; i++) {
         for (const struct receipts *r = e->networks[i].receipts; r != NULL; r = r->next) {
-            if (r->session != 0 && r->owed_count > 0) {
+            if (r->session != 0 && r->owed_count > 0 && e->networks[i].gossip != NULL &&
+                gossip_may_sign(e->networks[i].gossip, text_view(e->networks[i].exch.origin))) {
                 return true;
             }
         }

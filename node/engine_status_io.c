@@ -33,6 +33,9 @@ logs_json(const struct network *n)
     for (size_t i = 0; n->gossip != NULL && i < gossip_log_count(n->gossip); i++) {
         struct gossip_log_state s;
         gossip_log_get(n->gossip, i, &s);
+        if (!s.own && s.size == 0 && strstr(s.origin, "/exch/") != NULL) {
+            continue; /* audit trails of others are for auditors */
+        }
         json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "origin", s.origin, "size",
                               (json_int_t)s.size, "head", (json_int_t)s.head_size, "known",
                               (json_int_t)s.wanted_size, "cosigned_size",
@@ -50,6 +53,17 @@ peers_json(struct network *n)
     for (size_t i = 0; n->gossip != NULL && i < gossip_peer_count(n->gossip); i++) {
         struct gossip_peer_state s;
         gossip_peer_get(n->gossip, i, &s);
+        if (i > 0) { /* two sessions with one peer, each dialled by one side */
+            struct gossip_peer_state before;
+            bool twice = false;
+            for (size_t k = 0; k < i; k++) {
+                gossip_peer_get(n->gossip, k, &before);
+                twice = twice || strcmp(before.institution, s.institution) == 0;
+            }
+            if (twice) {
+                continue;
+            }
+        }
         json_array_append_new(
             list, json_pack("{s:s,s:I,s:I,s:I,s:I}", "institution", s.institution,
                             "outstanding", (json_int_t)s.outstanding, "strikes",
