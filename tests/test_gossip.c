@@ -330,6 +330,57 @@ test_a_second_process_under_our_key_stops_signing(void **state)
     assert_int_equal(gossip_peer_count(g), 0);
 }
 
+/* What the machine decides is checked again on what is durable. */
+static void
+test_a_witness_refuses_in_the_store_what_it_may_not_sign(void **state)
+{
+    (void)state;
+    static uint8_t small[2048], large[2048], other[2048];
+    uint32_t id;
+    struct note_signer witness;
+    struct store_txn *t = NULL;
+    struct checkpoint c5 = make_log("n.cn/h1/pub", 5, 0, &id), c3 = c5, wrong = c5;
+    assert_int_equal(note_signer_make(view_of_text("n.cn/h0/witness"), NOTE_KEY_COSIGNATURE,
+                                      keys[0].witness.secret_key, &witness),
+                     STATUS_OK);
+    c3.size = 3;
+    wrong.root.bytes[0] ^= 1;
+    assert_int_equal(store_begin_write(store, STORE_PUBLISH, 1 << 16, &t), STATUS_OK);
+    assert_int_equal(store_root_at(t, id, 3, &c3.root), STATUS_OK);
+    struct view n3 = sign(1, &c3, small), n5 = sign(1, &c5, large),
+                bad = sign(1, &wrong, other);
+    struct gossip_action a = {.type = GOSSIP_COSIGN, .origin = c5.origin, .ticket = 1};
+    a.size = 5;
+    assert_int_equal(store_note_put(t, id, STORE_NOTE_OFFERED, bad), STATUS_OK);
+    assert_int_equal(gossip_apply(t, &a, &witness, NETWORK, 100), STATUS_REFUSED);
+    assert_int_equal(store_note_put(t, id, STORE_NOTE_OFFERED, n5), STATUS_OK);
+    assert_int_equal(gossip_apply(t, &a, NULL, NETWORK, 100), STATUS_REFUSED);
+    assert_int_equal(gossip_apply(t, &a, &witness, NETWORK, 100), STATUS_OK);
+    struct view kept;
+    struct note note;
+    int64_t time_s = 0;
+    assert_int_equal(store_note_get(t, id, STORE_NOTE_WITNESSED, &kept), STATUS_OK);
+    assert_int_equal(note_parse(kept, &note), STATUS_OK);
+    assert_int_equal(note.signature_count, 2);
+    /* A smaller head is offered (a restored store): refused, and nothing changes. */
+    a.size = 3;
+    assert_int_equal(store_note_put(t, id, STORE_NOTE_OFFERED, n3), STATUS_OK);
+    assert_int_equal(gossip_apply(t, &a, &witness, NETWORK, 200), STATUS_REFUSED);
+    /* The same head again, with the clock gone back: the time does not fall. */
+    a.size = 5;
+    assert_int_equal(store_note_put(t, id, STORE_NOTE_OFFERED, n5), STATUS_OK);
+    assert_int_equal(gossip_apply(t, &a, &witness, NETWORK, 50), STATUS_OK);
+    assert_int_equal(store_note_get(t, id, STORE_NOTE_WITNESSED, &kept), STATUS_OK);
+    assert_int_equal(note_parse(kept, &note), STATUS_OK);
+    assert_int_equal(cosignature_check(&witness.key, note.text,
+                                       (struct view){note.signatures[1].payload,
+                                                     note.signatures[1].payload_count},
+                                       &time_s),
+                     STATUS_OK);
+    assert_true(time_s == 100);
+    store_abort(t);
+}
+
 static void
 test_ranges_are_answered_within_bounds_and_only_to_who_may_read(void **state)
 {
@@ -629,6 +680,8 @@ main(void)
             end),
         cmocka_unit_test_setup_teardown(test_a_second_process_under_our_key_stops_signing,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_a_witness_refuses_in_the_store_what_it_may_not_sign, begin, end),
         cmocka_unit_test_setup_teardown(
             test_ranges_are_answered_within_bounds_and_only_to_who_may_read, begin, end),
         cmocka_unit_test_setup_teardown(test_large_entries_come_in_as_many_as_fit_a_frame,

@@ -375,7 +375,6 @@ scenario_fork(uint64_t seed)
 {
     static struct world w;
     world_begin(&w, seed, 6);
-    w.full = false;
     for (int i = 0; i < w.count; i++) {
         make_node(&w, i, i < 5 ? i : 4); /* node 5 has the keys of node 4 */
         if (i < 5) {
