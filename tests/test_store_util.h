@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,6 +162,30 @@ append_entries(struct store *s, uint32_t log, uint64_t n0, size_t count, struct 
     free(bytes);
     free(entries);
     return st;
+}
+
+/* Run `fn` in a child; its value is the exit code, or -signal. */
+static inline int
+in_child(int (*fn)(const char *path), const char *path)
+{
+    int done;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(fn(path));
+    }
+    assert_int_equal(waitpid(child, &done, 0), child);
+    return WIFEXITED(done) ? WEXITSTATUS(done) : -WTERMSIG(done);
+}
+
+static inline void
+expect_clean(struct store *s)
+{
+    struct store_check_options options = {0};
+    struct store_check_totals totals;
+
+    OK(store_check(s, &options, &totals));
 }
 
 struct hits {
