@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
-shift || true
+[ $# = 0 ] || shift
 scripts/setup.sh build test
 scripts/build.sh fuzz >/dev/null
 mkdir -p build/fuzz/finds
