@@ -142,7 +142,7 @@ open_log(struct network *n, struct store_txn *txn, struct own_log *log)
         return st;
     }
     log->id = row.id;
-    log->dirty = row.size > 0;
+    log->dirty = row.size > 0; /* said again after each start: a crash may have hidden it */
     if (store_note_get(txn, log->id, STORE_NOTE_HEAD, &note_bytes) == STATUS_OK &&
         note_bytes.count <= sizeof log->head && note_parse(note_bytes, &note) == STATUS_OK &&
         checkpoint_parse(note.text, &head) == STATUS_OK && head.size <= row.size) {
@@ -150,7 +150,6 @@ open_log(struct network *n, struct store_txn *txn, struct own_log *log)
         log->head_count = note_bytes.count;
         log->has_head = true;
         log->signed_size = head.size;
-        log->dirty = head.size < row.size;
     }
     return signer_of(log, n);
 }

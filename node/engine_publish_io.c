@@ -167,9 +167,13 @@ engine_publish_call(struct engine *e, const struct call *call, struct call_sink 
         sink->done(sink->ctx, 2);
         return;
     }
-    if (gossip_gate(n->gossip) != NULL &&
-        signgate_state(gossip_gate(n->gossip), n->pub.origin) == SIGNGATE_LOST) {
-        engine_text(sink, true, "huren: import: %s\n", signgate_text(SIGNGATE_LOST));
+    enum signgate_state gate = signgate_state(gossip_gate(n->gossip), n->pub.origin);
+    if (gate != SIGNGATE_OPEN && !gossip_gate(n->gossip)->options.clean) {
+        /* Entries of ours may still come back from peers, at these very places. */
+        engine_text(sink, true,
+                    "huren: import: nothing is published yet: %s; the reports are safe in the "
+                    "hospital's own system: import them again when huren status says signing\n",
+                    signgate_text(gate));
         sink->done(sink->ctx, 2);
         return;
     }
