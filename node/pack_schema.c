@@ -176,7 +176,7 @@ struct log {
     unsigned long line;
 };
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 on_log(cyaml_log_t level, void *context, const char *format, va_list arguments)
 {
     struct log *log = context;

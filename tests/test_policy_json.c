@@ -240,7 +240,7 @@ test_times_are_read_as_instants(void **state)
     for (int year = 0; year <= 9999; year++) {
         for (int month = 1; month <= 12; month++) {
             for (int day = 1; day <= 31; day++) {
-                char label[16];
+                char label[40];
                 snprintf(label, sizeof label, "%04d-%02d-%02d", year, month, day);
                 struct hr_date date = hr_date_parse(text(label));
                 if (date.known) {
