@@ -356,6 +356,9 @@ engine_lookup_print(struct lookup_run *run)
     json_object_set_new(o, "silent", silent_json(run));
     json_object_set_new(o, "charter", documents_json(run));
     json_object_set_new(o, "warnings", warnings_json(run));
+    if (run->evidence) { /* first: whoever reads the text may stop reading */
+        send_evidence(run);
+    }
     if (run->json) {
         char *text = json_dumps(o, JSON_COMPACT);
         if (text != NULL) {
@@ -367,9 +370,6 @@ engine_lookup_print(struct lookup_run *run)
         print_text(run->sink, o);
     }
     json_decref(o);
-    if (run->evidence) {
-        send_evidence(run);
-    }
     size_t silent = 0;
     for (size_t i = 0; i < run->holder_count; i++) {
         silent += run->holders[i].state != ASK_OVER;
