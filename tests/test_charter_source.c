@@ -359,6 +359,65 @@ test_versions_of_members_carry_keys_on(void **state)
 }
 
 static void
+test_a_member_with_new_keys_keeps_all_its_epochs(void **state)
+{
+    static const char *const sources[] = {"e1.yaml", "e2.yaml", "e3.yaml"};
+    struct fixture_doc d;
+    (void)state;
+    unlink(in_folder("network-keys-yx.cn"));
+    put_join("h1.join", "h1", "yx.cn", 1);
+    put_join("h2.join", "h2", "yx.cn", 2);
+    for (unsigned v = 1; v <= 3; v++) {
+        char text[512], name[32];
+        static const char *const previous[] = {"", "previous: e1.charter\n",
+                                               "previous: e2.charter\n"};
+        snprintf(text, sizeof text,
+                 "network: yx.cn\nversion: %u\nvalid_days: 30\n%smembers:\n%s%s", v,
+                 previous[v - 1], MEMBER("h1.join"), v == 3 ? MEMBER("h2.join") : "");
+        put(sources[v - 1], text);
+        if (v == 3) {
+            put_join("h1.join", "h1", "yx.cn", 11);
+        }
+        d = build(CHARTER_MEMBERS, sources[v - 1], FIXTURE_NOW + v, v > 1);
+        snprintf(name, sizeof name, "e%u.charter", v);
+        put_bytes(name, d.file, d.file_count);
+        if (v < 3) {
+            fixture_doc_free(&d);
+        }
+    }
+    struct charter *c = charter_of(&d);
+    assert_int_equal(opened_by(c, "h1", 11), 3);
+    assert_int_equal(opened_by(c, "h2", 2), 2); /* new: the current and one before */
+    charter_free(c);
+    fixture_doc_free(&d);
+}
+
+static void
+test_a_root_names_the_version_just_before(void **state)
+{
+    struct fixture_doc d;
+    (void)state;
+    put_public_key("li.pub", "li", 0);
+    put("r1.yaml", HEAD THRESHOLDS "keys:\n  - file: li.pub\n"
+                                   "    roles: [policy, root, members, quality]\n");
+    d = build(CHARTER_ROOT, "r1.yaml", FIXTURE_NOW, false);
+    put_bytes("r1.charter", d.file, d.file_count);
+    refuse(CHARTER_ROOT,
+           "network: yx.cn\nversion: 3\nvalid_days: 30\nprevious: r1.charter\n" THRESHOLDS
+           "keys:\n  - file: li.pub\n    roles: [root, members, quality, policy]\n",
+           "bad.yaml:4: r1.charter is root 1 of yx.cn, not the version before this one");
+    put("r2.yaml",
+        "network: yx.cn\nversion: 2\nvalid_days: 30\nprevious: r1.charter\n" THRESHOLDS
+        "keys:\n  - file: li.pub\n    roles: [root, members, quality, policy]\n"
+        "void:\n  - kind: members\n    hash: "
+        "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n");
+    struct fixture_doc second = build(CHARTER_ROOT, "r2.yaml", FIXTURE_NOW, false);
+    assert_int_equal(second.doc.row_count, 7); /* key, thresholds, previous, void/members */
+    fixture_doc_free(&second);
+    fixture_doc_free(&d);
+}
+
+static void
 test_a_table_of_members_says_the_same_as_yaml(void **state)
 {
     (void)state;
@@ -464,6 +523,8 @@ main(void)
         cmocka_unit_test(test_the_examples_can_be_built_as_they_stand),
         cmocka_unit_test(test_mistakes_are_named_with_file_and_line),
         cmocka_unit_test(test_versions_of_members_carry_keys_on),
+        cmocka_unit_test(test_a_member_with_new_keys_keeps_all_its_epochs),
+        cmocka_unit_test(test_a_root_names_the_version_just_before),
         cmocka_unit_test(test_a_table_of_members_says_the_same_as_yaml),
         cmocka_unit_test(test_small_key_texts_have_one_form)};
     return cmocka_run_group_tests(tests, setup, teardown);
