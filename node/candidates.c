@@ -100,24 +100,70 @@ struct hit {
     uint64_t leaf;
     size_t patient;
     struct token token;
-    bool withdraw, correct, gone;
+    bool withdraw, correct, gone, disputed;
     uint64_t replaces;
 };
 struct search {
     struct hit *at;
     size_t count, room;
+    size_t left_out;
     size_t patient;
     struct token token;
     enum status status;
 };
+
+static int
+by_place(uint32_t log_a, uint64_t leaf_a, uint32_t log_b, uint64_t leaf_b)
+{
+    if (log_a != log_b) {
+        return log_a < log_b ? -1 : 1;
+    }
+    return leaf_a < leaf_b ? -1 : leaf_a > leaf_b;
+}
+
+static int
+candidates_by_place(const void *a, const void *b)
+{
+    const struct candidate *x = a;
+    const struct candidate *y = b;
+    return by_place(x->log, x->leaf, y->log, y->leaf);
+}
+
+static int
+hits_by_place(const void *a, const void *b)
+{
+    const struct hit *x = a;
+    const struct hit *y = b;
+    return by_place(x->log, x->leaf, y->log, y->leaf);
+}
+
+/* Drop the older half of the hits of the log that has most of them. */
+static void
+make_room(struct search *s)
+{
+    size_t from = 0;
+    size_t most = 0;
+    size_t run = 0;
+    qsort(s->at, s->count, sizeof *s->at, hits_by_place);
+    for (size_t i = 0; i < s->count; i++) {
+        run = i > 0 && s->at[i].log == s->at[i - 1].log ? run + 1 : 1;
+        if (run > most) {
+            most = run;
+            from = i + 1 - run;
+        }
+    }
+    size_t drop = (most + 1) / 2;
+    memmove(&s->at[from], &s->at[from + drop], (s->count - from - drop) * sizeof *s->at);
+    s->count -= drop;
+    s->left_out += drop;
+}
 
 static bool
 take_hit(void *context, uint32_t log, uint64_t leaf)
 {
     struct search *s = context;
     if (s->count == CANDIDATES_MAX) {
-        s->status = STATUS_TOO_BIG;
-        return false;
+        make_room(s);
     }
     if (s->count == s->room) {
         size_t room = s->room == 0 ? 64 : s->room * 2;
@@ -132,28 +178,6 @@ take_hit(void *context, uint32_t log, uint64_t leaf)
     s->at[s->count++] =
         (struct hit){.log = log, .leaf = leaf, .patient = s->patient, .token = s->token};
     return true;
-}
-
-static int
-by_log_and_leaf(const void *a, const void *b)
-{
-    const struct candidate *x = a;
-    const struct candidate *y = b;
-    if (x->log != y->log) {
-        return x->log < y->log ? -1 : 1;
-    }
-    return x->leaf < y->leaf ? -1 : x->leaf > y->leaf;
-}
-
-static int
-hits_by_log_and_leaf(const void *a, const void *b)
-{
-    const struct hit *x = a;
-    const struct hit *y = b;
-    if (x->log != y->log) {
-        return x->log < y->log ? -1 : 1;
-    }
-    return x->leaf < y->leaf ? -1 : x->leaf > y->leaf;
 }
 
 /* Read one hit's entry; a candidate comes of it unless it is a Withdraw. */
@@ -188,6 +212,7 @@ read_hit(struct store_txn *txn, const char *network, const struct patient_keys *
         h->replaces = p.replaces;
         h->withdraw = p.what == HR__PUB_ENTRY__WHAT_WITHDRAW;
         h->correct = p.what == HR__PUB_ENTRY__WHAT_CORRECT;
+        h->disputed = (log.flags & STORE_LOG_FROZEN) != 0 && h->leaf >= log.serve_to;
         if (!h->withdraw) {
             struct candidate *c = &out->at[out->count++];
             memset(c, 0, sizeof *c);
@@ -200,7 +225,7 @@ read_hit(struct store_txn *txn, const char *network, const struct patient_keys *
             memcpy(c->sealed.bytes, p.sealed.data, HASH_BYTES);
             c->correct = h->correct;
             c->replaces = p.replaces;
-            c->disputed = (log.flags & STORE_LOG_FROZEN) != 0 && h->leaf >= log.serve_to;
+            c->disputed = h->disputed;
             read_brief((Hr__PubEntry *)m, &p, &patients[h->patient], c);
         }
     } else {
@@ -208,6 +233,15 @@ read_hit(struct store_txn *txn, const char *network, const struct patient_keys *
     }
     pb_free(&arena);
     return st == STATUS_NO_MEMORY ? st : STATUS_OK;
+}
+
+static struct candidate *
+find_candidate(const struct candidates *list, uint32_t log, uint64_t leaf)
+{
+    struct candidate key = {.log = log, .leaf = leaf};
+    return list->count == 0
+               ? NULL
+               : bsearch(&key, list->at, list->count, sizeof *list->at, candidates_by_place);
 }
 
 /* Apply replacements, in the order of the log. */
@@ -219,17 +253,40 @@ replace(const struct hit *hits, size_t count, struct candidates *out)
         if (h->gone || !(h->withdraw || h->correct)) {
             continue;
         }
-        struct candidate key = {.log = h->log, .leaf = h->replaces};
-        struct candidate *old =
-            bsearch(&key, out->at, out->count, sizeof *out->at, by_log_and_leaf);
-        if (old == NULL || old->leaf >= h->leaf || old->patient != h->patient ||
+        struct hit key = {.log = h->log, .leaf = h->replaces};
+        const struct hit *target = bsearch(&key, hits, count, sizeof *hits, hits_by_place);
+        struct candidate *old = find_candidate(out, h->log, h->replaces);
+        struct candidate *own = h->correct ? find_candidate(out, h->log, h->leaf) : NULL;
+        if (target == NULL || old == NULL || target->leaf >= h->leaf ||
+            memcmp(target->token.bytes, h->token.bytes, TOKEN_BYTES) != 0 ||
             old->state != CANDIDATE_LIVE) {
             out->findings++;
-            continue;
+            if (own != NULL) {
+                own->state = CANDIDATE_IGNORED;
+            }
+        } else if (h->disputed && !old->disputed) {
+            old->disputed = true;
+        } else {
+            old->state = h->withdraw ? CANDIDATE_WITHDRAWN : CANDIDATE_REPLACED;
+            old->replaced_by = h->leaf;
         }
-        old->state = h->withdraw ? CANDIDATE_WITHDRAWN : CANDIDATE_REPLACED;
-        old->replaced_by = h->leaf;
     }
+}
+
+/* Sort, and keep each leaf once. */
+static void
+sort_hits(struct search *s)
+{
+    size_t kept = 0;
+    if (s->count > 0) {
+        qsort(s->at, s->count, sizeof *s->at, hits_by_place);
+    }
+    for (size_t i = 0; i < s->count; i++) {
+        if (kept == 0 || hits_by_place(&s->at[kept - 1], &s->at[i]) != 0) {
+            s->at[kept++] = s->at[i];
+        }
+    }
+    s->count = kept;
 }
 
 enum status
@@ -247,12 +304,11 @@ candidates_find(struct store_txn *txn, const char *network, const struct patient
             st = st == STATUS_OK ? s.status : st;
         }
     }
+    sort_hits(&s);
+    out->left_out = s.left_out;
     if (st == STATUS_OK) {
         out->at = calloc(s.count + 1, sizeof *out->at);
         st = out->at == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-    }
-    if (st == STATUS_OK && s.count > 0) {
-        qsort(s.at, s.count, sizeof *s.at, hits_by_log_and_leaf);
     }
     for (size_t i = 0; st == STATUS_OK && i < s.count; i++) {
         st = read_hit(txn, network, patients, &s.at[i], out);

@@ -2,9 +2,11 @@
  * logs stand under the patient's tokens, and which of them still count.
  *
  * Source: DESIGN 5 (tokens, briefs), 6 (Correct, Withdraw), 9 (look-up).
- * A Correct or Withdraw counts for the leaf it names if it stands in the same
- * log, later, under the same token, and is the first to do so.  Pure: reads a
- * snapshot of the store. */
+ * A Correct or Withdraw counts if the leaf it names stands in the same log,
+ * earlier, under the same token, and counted until then: the first one wins.  Any
+ * other is ignored, its own content too, and is a finding.  What replaces from the
+ * disputed part of a frozen log retires nothing below: both are shown, disputed.
+ * Pure: reads a snapshot of the store. */
 #ifndef NODE_CANDIDATES_H
 #define NODE_CANDIDATES_H
 
@@ -19,12 +21,15 @@
 #include "proto/status.h"
 #include "store/store.h"
 
-enum { CANDIDATES_MAX = 4096 };
+/* Leaves under the tokens of one look-up.  A log that has more than its share of
+ * them loses its oldest, so that no member can hide what others hold. */
+enum { CANDIDATES_MAX = 16384 };
 
 enum candidate_state {
     CANDIDATE_LIVE,      /* counts */
     CANDIDATE_REPLACED,  /* by the Correct at `replaced_by` */
     CANDIDATE_WITHDRAWN, /* by the Withdraw at `replaced_by` */
+    CANDIDATE_IGNORED,   /* a Correct of something that it cannot correct */
 };
 
 struct candidate {
@@ -49,6 +54,7 @@ struct candidates {
     struct candidate *at; /* by log, then leaf */
     size_t count;
     size_t findings; /* second replacements, strange entries: kept, not counted */
+    size_t left_out; /* beyond CANDIDATES_MAX */
 };
 
 /* The token of a pub entry, for store_options.handle_of. */
@@ -58,8 +64,7 @@ bool candidates_handle_of(void *context, struct view origin, struct view entry,
 /* Find all leaves of logs of `network` under the patients' tokens of the
  * quarters first..last.  Free with candidates_free.
  *
- * STATUS_OK       also when there are none.
- * STATUS_TOO_BIG  more than CANDIDATES_MAX.
+ * STATUS_OK  also when there are none.
  * STATUS_NO_MEMORY, or what the store said. */
 MUST_USE enum status candidates_find(struct store_txn *txn, const char *network,
                                      const struct patient_keys *patients, size_t patient_count,

@@ -3,9 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/text.h"
 #include "proto/civil.h"
+#include "proto/text.h"
 
 enum { CHINA_OFFSET_S = 8 * 3600, DAY_S = 86400 };
+
+/* An input is kept whole in a Decided entry, which takes ENTRY_BYTES_MAX at most,
+ * and parts of it come from other members.  So its lists and texts are bounded;
+ * a list of the charter that is longer keeps what any rule can read. */
+enum {
+    MARKS_MAX = 8,
+    MARK_BYTES_MAX = 32,
+    SITE_BYTES_MAX = 64,
+    TIME_BYTES_MAX = 40,
+    LIST_MAX = 16,   /* listings, half-years, and alliances, of which fewer are kept */
+    SHARED_MAX = 8,  /* alliances kept of a longer list */
+    ROUNDS_MAX = 32, /* beyond that only those that count, at most the last ... */
+    ROUNDS_KEPT_MAX = 48,
+    CIRCUMSTANCES_MAX = 16
+};
 
 void
 decision_date(int64_t unix_s, char out[11])
@@ -54,6 +71,15 @@ set_text(json_t *o, const char *name, const char *text)
     }
 }
 
+/* The same for text from outside: what is over its bound is unknown. */
+static void
+set_bounded(json_t *o, const char *name, const char *text, size_t max)
+{
+    if (text != NULL && strlen(text) <= max) {
+        set_text(o, name, text);
+    }
+}
+
 /* 0 unknown, 1 yes, 2 no, as the schemas write it. */
 static void
 set_yes_no(json_t *o, const char *name, uint32_t value)
@@ -63,26 +89,70 @@ set_yes_no(json_t *o, const char *name, uint32_t value)
     }
 }
 
+static bool
+shares(const Hr__MemberRow *m, const Hr__Alliance *a)
+{
+    for (size_t i = 0; m != NULL && i < m->n_alliances; i++) {
+        if (strcmp(m->alliances[i]->id, a->id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All of them; of a long list those that the other side shares and the first of
+ * each kind. */
 static json_t *
-alliances(const Hr__MemberRow *m)
+alliances(const Hr__MemberRow *m, const Hr__MemberRow *other)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < m->n_alliances; i++) {
-        json_t *a = json_object();
-        set_text(a, "id", m->alliances[i]->id);
-        set_text(a, "kind", m->alliances[i]->kind);
-        json_array_append_new(list, a);
+        const Hr__Alliance *a = m->alliances[i];
+        bool first = true;
+        for (size_t k = 0; k < i; k++) {
+            first = first && strcmp(m->alliances[k]->kind, a->kind) != 0;
+        }
+        if (m->n_alliances > LIST_MAX && !first &&
+            (!shares(other, a) || json_array_size(list) >= SHARED_MAX)) {
+            continue;
+        }
+        json_t *o = json_object();
+        set_text(o, "id", a->id);
+        set_text(o, "kind", a->kind);
+        json_array_append_new(list, o);
     }
     return list;
 }
 
+static bool
+covers(const Hr__Listing *l, const char *date)
+{
+    return (l->from[0] == '\0' || strcmp(l->from, date) <= 0) &&
+           (l->to[0] == '\0' || strcmp(date, l->to) <= 0);
+}
+
+/* All periods of a pack; of a long list the last one over each of the two dates
+ * that rules ask about (`examined` may be "") and the last of all. */
 static json_t *
-listings(const Hr__MemberRow *m, const char *pack)
+listings(const Hr__MemberRow *m, const char *pack, const char *decided, const char *examined)
 {
     json_t *list = json_array();
+    const Hr__Listing *keep[3] = {NULL};
+    size_t count = 0;
     for (size_t i = 0; i < m->n_listings; i++) {
         const Hr__Listing *l = m->listings[i];
         if (strcmp(l->pack, pack) != 0) {
+            continue;
+        }
+        count++;
+        keep[0] = covers(l, decided) ? l : keep[0];
+        keep[1] = examined[0] != '\0' && covers(l, examined) ? l : keep[1];
+        keep[2] = l;
+    }
+    for (size_t i = 0; i < m->n_listings; i++) {
+        const Hr__Listing *l = m->listings[i];
+        if (strcmp(l->pack, pack) != 0 ||
+            (count > LIST_MAX && l != keep[0] && l != keep[1] && l != keep[2])) {
             continue;
         }
         json_t *o = json_object();
@@ -94,108 +164,198 @@ listings(const Hr__MemberRow *m, const char *pack)
     return list;
 }
 
+/* What every part of an input is made from. */
+struct making {
+    const struct charter *c;
+    const struct decision_case *k;
+    const char *pack;
+    char decided[11];  /* civil dates in UTC+8 */
+    char examined[11]; /* "" = unknown */
+};
+
 static json_t *
-institution(const struct charter *c, const char *code, const char *pack, int64_t at_s)
+institution(const struct making *g, const char *code, const char *other_code)
 {
     json_t *o = json_object();
     set_text(o, "code", code);
-    const Hr__MemberRow *m = charter_member(c, code);
-    if (m == NULL || charter_is_stale(c, CHARTER_MEMBERS, at_s)) {
+    const Hr__MemberRow *m = charter_member(g->c, code);
+    if (m == NULL || charter_is_stale(g->c, CHARTER_MEMBERS, g->k->at_s)) {
         return o;
     }
+    const Hr__MemberRow *other = other_code == NULL ? NULL : charter_member(g->c, other_code);
     set_text(o, "territory", m->territory);
     set_text(o, "level", m->level);
     set_text(o, "grade", m->grade);
     set_text(o, "ownership", m->ownership);
     set_yes_no(o, "assessed", m->assessed);
     if (m->n_alliances > 0 || m->alliances_known) {
-        json_object_set_new(o, "alliances", alliances(m));
+        json_object_set_new(o, "alliances", alliances(m, other));
     }
     const Hr__Listing *one;
-    if (m->listings_known || charter_listings(m, pack, &one, 1) > 0) {
-        json_object_set_new(o, "listing", listings(m, pack));
+    if (m->listings_known || charter_listings(m, g->pack, &one, 1) > 0) {
+        json_object_set_new(o, "listing", listings(m, g->pack, g->decided, g->examined));
     }
     return o;
 }
 
-static json_t *
-quality(const struct charter *c, const char *issuer, const char *item, int64_t at_s)
+/* Is this round among those of a long list that a rule can read?  Rules look at
+ * the latest by the two dates, of each organiser, and back to the beginning of
+ * the year before the examination. */
+static bool
+round_counts(const Hr__QualityRow *q, size_t at, const char *back_to, const char *by)
 {
-    if (charter_is_stale(c, CHARTER_QUALITY, at_s)) {
+    const Hr__Round *r = q->rounds[at];
+    size_t later = 0;
+    for (size_t i = 0; i < q->n_rounds; i++) {
+        int order = strcmp(q->rounds[i]->date, r->date);
+        later += strcmp(q->rounds[i]->date, by) <= 0 && (order > 0 || (order == 0 && i > at));
+    }
+    if (strcmp(r->date, by) > 0 || later >= ROUNDS_KEPT_MAX) {
+        return false;
+    }
+    if (strcmp(r->date, back_to) >= 0) {
+        return true;
+    }
+    /* Before that only the latest of its organiser. */
+    for (size_t i = 0; i < q->n_rounds; i++) {
+        const Hr__Round *o = q->rounds[i];
+        int order = strcmp(o->date, r->date);
+        if (strcmp(o->organiser, r->organiser) == 0 && strcmp(o->date, back_to) < 0 &&
+            (order > 0 || (order == 0 && i > at))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static json_t *
+rounds(const struct making *g, const Hr__QualityRow *q)
+{
+    char back_to[11];
+    const char *examined = g->examined[0] != '\0' ? g->examined : g->decided;
+    const char *first = strcmp(examined, g->decided) < 0 ? examined : g->decided;
+    const char *last = first == examined ? g->decided : examined;
+    unsigned year = (unsigned)(first[0] - '0') * 1000 + (unsigned)(first[1] - '0') * 100 +
+                    (unsigned)(first[2] - '0') * 10 + (unsigned)(first[3] - '0');
+    snprintf(back_to, sizeof back_to, "%04u-01-01", (year + 9999) % 10000);
+    json_t *list = json_array();
+    for (size_t i = 0; i < q->n_rounds; i++) {
+        const Hr__Round *r = q->rounds[i];
+        if (q->n_rounds > ROUNDS_MAX && !round_counts(q, i, back_to, last)) {
+            continue;
+        }
+        json_array_append_new(list, json_pack("{s:s,s:s,s:b}", "organiser", r->organiser,
+                                              "date", r->date, "passed", (int)r->passed));
+    }
+    return list;
+}
+
+/* All half-years; of a long list the last of those before the decision's. */
+static json_t *
+halves(const struct making *g, const Hr__QualityRow *q)
+{
+    char now[7];
+    snprintf(now, sizeof now, "%.4sH%d", g->decided,
+             g->decided[5] == '0' && g->decided[6] < '7' ? 1 : 2);
+    json_t *list = json_array();
+    for (size_t i = 0; i < q->n_institution_halves; i++) {
+        const Hr__HalfYear *h = q->institution_halves[i];
+        size_t later = 0;
+        for (size_t k = 0; k < q->n_institution_halves; k++) {
+            const char *other = q->institution_halves[k]->half;
+            later += strcmp(other, now) < 0 && strcmp(other, h->half) > 0;
+        }
+        if (q->n_institution_halves > LIST_MAX &&
+            (strcmp(h->half, now) >= 0 || later >= LIST_MAX / 2)) {
+            continue;
+        }
+        json_array_append_new(
+            list, json_pack("{s:s,s:b}", "half", h->half, "passed", (int)h->passed));
+    }
+    return list;
+}
+
+static json_t *
+quality(const struct making *g, const char *item)
+{
+    if (charter_is_stale(g->c, CHARTER_QUALITY, g->k->at_s)) {
         return json_null();
     }
-    const Hr__QualityRow *own = item[0] == '\0' ? NULL : charter_quality(c, issuer, item);
-    const Hr__QualityRow *whole = charter_quality(c, issuer, "");
+    const Hr__QualityRow *own =
+        item[0] == '\0' ? NULL : charter_quality(g->c, g->k->issuer, item);
+    const Hr__QualityRow *whole = charter_quality(g->c, g->k->issuer, "");
     if (own == NULL && whole == NULL) {
         return json_null();
     }
     json_t *o = json_object();
     if (own != NULL) {
-        json_t *rounds = json_array();
-        for (size_t i = 0; i < own->n_rounds; i++) {
-            const Hr__Round *r = own->rounds[i];
-            json_array_append_new(rounds, json_pack("{s:s,s:s,s:b}", "organiser", r->organiser,
-                                                    "date", r->date, "passed", r->passed));
-        }
-        json_object_set_new(o, "rounds", rounds);
+        json_object_set_new(o, "rounds", rounds(g, own));
     }
     if (whole != NULL) {
-        json_t *halves = json_array();
-        for (size_t i = 0; i < whole->n_institution_halves; i++) {
-            const Hr__HalfYear *h = whole->institution_halves[i];
-            json_array_append_new(halves,
-                                  json_pack("{s:s,s:b}", "half", h->half, "passed", h->passed));
-        }
-        json_object_set_new(o, "institution", halves);
-        if (whole->inspection_failed_year != 0) {
-            json_object_set_new(o, "inspection_failed_year",
-                                json_integer(whole->inspection_failed_year));
-        }
+        json_object_set_new(o, "institution", halves(g, whole));
+    }
+    if (whole == NULL) {
+        /* Null would say that no inspection was failed; any other text is unknown. */
+        json_object_set_new(o, "inspection_failed_year", json_string("unknown"));
+    } else if (whole->inspection_failed_year != 0) {
+        json_object_set_new(o, "inspection_failed_year",
+                            json_integer(whole->inspection_failed_year));
     }
     return o;
 }
 
-/* The marks that hold for this row: its own signs, and the page's marks unless
- * other rows bear a sign and this one does not (AMB-HB03). */
-static json_t *
-marks(const Hr__Report *report, const Hr__Item *item)
+json_t *
+decision_marks(const Hr__Report *report, const Hr__Item *item)
 {
     json_t *list = json_array();
     bool others = false;
     for (size_t i = 0; i < report->n_items; i++) {
         others = others || (report->items[i] != item && report->items[i]->n_marks > 0);
     }
-    for (size_t i = 0; i < item->n_marks; i++) {
-        json_array_append_new(list, json_string(item->marks[i]));
-    }
-    for (size_t i = 0; (!others || item->n_marks > 0) && i < report->n_marks; i++) {
-        json_array_append_new(list, json_string(report->marks[i]));
+    size_t page = !others || item->n_marks > 0 ? report->n_marks : 0;
+    for (size_t i = 0; i < item->n_marks + page && json_array_size(list) < MARKS_MAX; i++) {
+        const char *mark =
+            i < item->n_marks ? item->marks[i] : report->marks[i - item->n_marks];
+        if (strlen(mark) <= MARK_BYTES_MAX) { /* else it is no mark of any pack */
+            json_array_append_new(list, json_string(mark));
+        }
     }
     return list;
 }
 
-static const char *
-result_status(const Hr__Report *report, const Hr__Item *item)
+const char *
+decision_status(const Hr__Report *report, const Hr__Item *item)
 {
+    static const struct {
+        const char *from, *to;
+    } words[] = {{"final", "final"},         {"corrected", "corrected"},
+                 {"amended", "corrected"},   {"preliminary", "preliminary"},
+                 {"cancelled", "cancelled"}, {"entered-in-error", "cancelled"}};
     const char *s = item->status[0] != '\0' ? item->status : report->status;
-    if (strcmp(s, "amended") == 0) {
-        return "corrected";
+    if (strcmp(report->status, "cancelled") == 0) {
+        s = report->status;
     }
-    if (strcmp(s, "entered-in-error") == 0) {
-        return "cancelled";
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i].from, s) == 0) {
+            return words[i].to;
+        }
     }
-    /* What is only registered is no result yet; the rest passes as it is. */
-    return strcmp(s, "registered") == 0 || strcmp(s, "unknown") == 0 ? NULL : s;
+    return NULL; /* what is only registered is no result yet */
+}
+
+static const char *
+examined_text(const Hr__Report *report, const Hr__Item *item)
+{
+    return item->examined_at[0] != '\0' ? item->examined_at : report->examined_at;
 }
 
 static json_t *
 result(const struct decision_case *k, const Hr__Report *report, const Hr__Item *item)
 {
     json_t *o = json_object();
-    set_text(o, "examined_at",
-             item->examined_at[0] != '\0' ? item->examined_at : report->examined_at);
-    set_text(o, "status", result_status(report, item));
-    json_object_set_new(o, "marks", marks(report, item));
+    set_bounded(o, "examined_at", examined_text(report, item), TIME_BYTES_MAX);
+    set_text(o, "status", decision_status(report, item));
+    json_object_set_new(o, "marks", decision_marks(report, item));
     set_yes_no(o, "mark_note", report->mark_note);
     set_yes_no(o, "images", report->images);
     if (item->method[0] != '\0') {
@@ -209,12 +369,69 @@ result(const struct decision_case *k, const Hr__Report *report, const Hr__Item *
     if (report->detector_rows != 0) {
         json_object_set_new(o, "detector_rows", json_integer(report->detector_rows));
     }
-    set_text(o, "side", report->side);
-    set_text(o, "body_site", report->body_site);
+    set_bounded(o, "side", report->side, SITE_BYTES_MAX);
+    set_bounded(o, "body_site", report->body_site, SITE_BYTES_MAX);
     json_object_set_new(o, "critical", json_boolean(item->critical));
     if (k->in_doubt) {
         json_object_set_new(o, "in_doubt", json_true());
     }
+    return o;
+}
+
+/* ---- what the asker adds ---- */
+
+/* Copy a member that is a text of a bounded length or a truth value; anything
+ * else that is there becomes false, which is as unreadable to every rule. */
+static void
+copy_member(json_t *to, const json_t *from, const char *name)
+{
+    const json_t *v = json_object_get(from, name);
+    const char *text = json_string_value(v);
+    if (v == NULL || json_is_null(v)) {
+        return;
+    }
+    if (json_is_boolean(v)) {
+        json_object_set_new(to, name, json_boolean(json_is_true(v)));
+    } else if (text != NULL && strlen(text) <= SITE_BYTES_MAX) {
+        json_object_set_new(to, name, json_string(text));
+    } else {
+        json_object_set_new(to, name, json_false());
+    }
+}
+
+static json_t *
+order(const json_t *from)
+{
+    json_t *o = json_object();
+    copy_member(o, from, "side");
+    copy_member(o, from, "body_site");
+    return o;
+}
+
+/* No free text stands in the exchange log (DESIGN 6), and rules ask only whether
+ * a note is there: so that is what is kept of it. */
+static json_t *
+doctor(const json_t *from)
+{
+    json_t *o = json_object();
+    copy_member(o, from, "title");
+    copy_member(o, from, "needs_department");
+    const json_t *given = json_object_get(from, "circumstances");
+    if (!json_is_array(given)) {
+        return o;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(given) && i < CIRCUMSTANCES_MAX; i++) {
+        const json_t *one = json_array_get(given, i);
+        const char *note = json_string_value(json_object_get(one, "note"));
+        json_t *c = json_object();
+        copy_member(c, one, "code");
+        if (note != NULL && !hr_text_is_blank((struct hr_text){note, strlen(note)})) {
+            json_object_set_new(c, "note", json_string("given"));
+        }
+        json_array_append_new(list, c);
+    }
+    json_object_set_new(o, "circumstances", list);
     return o;
 }
 
@@ -223,27 +440,35 @@ decision_input(const struct charter *c, const struct decision_case *k, const cha
                const Hr__Report *report, const Hr__Item *item)
 {
     json_t *o = json_object();
+    struct making g = {.c = c, .k = k, .pack = pack};
     char at[26];
+    struct civil t;
     decision_time(k->at_s, at);
+    decision_date(k->at_s, g.decided);
+    if (civil_parse_rfc3339(text_view(examined_text(report, item)), &t) == STATUS_OK &&
+        t.precision >= CIVIL_DAY) {
+        int64_t ms = civil_unix_ms(&t, CHINA_OFFSET_S / 60);
+        decision_date((ms - (ms % 1000 + 1000) % 1000) / 1000, g.examined);
+    }
     set_text(o, "pack", pack);
     set_text(o, "at", at);
     const Hr__PolicyRow *row = charter_pack(c, pack);
     if (row != NULL && !charter_is_stale(c, CHARTER_POLICY, k->at_s)) {
         set_text(o, "in_force_from", row->in_force_from);
     }
-    set_text(o, "item", item->code);
-    json_object_set_new(o, "issuer", institution(c, k->issuer, pack, k->at_s));
+    set_bounded(o, "item", item->code, CODE_CHARS_MAX);
+    json_object_set_new(o, "issuer", institution(&g, k->issuer, k->receiver));
     if (k->receiver != NULL) {
-        json_object_set_new(o, "receiver", institution(c, k->receiver, pack, k->at_s));
+        json_object_set_new(o, "receiver", institution(&g, k->receiver, k->issuer));
     }
     json_object_set_new(o, "result", result(k, report, item));
-    json_object_set_new(o, "quality", quality(c, k->issuer, item->code, k->at_s));
-    if (k->order != NULL) {
-        json_object_set(o, "order", (json_t *)(uintptr_t)k->order);
+    json_object_set_new(o, "quality", quality(&g, item->code));
+    if (json_is_object(k->order)) {
+        json_object_set_new(o, "order", order(k->order));
     }
-    set_text(o, "encounter", k->encounter);
-    if (k->doctor != NULL) {
-        json_object_set(o, "doctor", (json_t *)(uintptr_t)k->doctor);
+    set_bounded(o, "encounter", k->encounter, SITE_BYTES_MAX);
+    if (json_is_object(k->doctor)) {
+        json_object_set_new(o, "doctor", doctor(k->doctor));
     }
     return o;
 }

@@ -2,7 +2,12 @@
  *
  * Source: policy contract (DECIDE), DESIGN 7: every member under `issuer`,
  * `receiver` and `quality` comes from the charter; what stands in a document
- * that is missing or past its stale_after enters as unknown.  Pure. */
+ * that is missing or past its stale_after enters as unknown.
+ *
+ * An input is bounded (at most DECISION_INPUT_BYTES_MAX in canonical form), since
+ * it stands whole in a log entry: text of a report or asker that is over its bound
+ * is unknown, long lists of the charter keep what any rule can read, and of a
+ * doctor's note only that there is one.  Pure. */
 #ifndef NODE_DECISION_INPUT_H
 #define NODE_DECISION_INPUT_H
 
@@ -12,6 +17,8 @@
 #include "node/charter.h"
 #include "node/policy_json.h"
 #include "proto/report.pb-c.h"
+
+enum { DECISION_INPUT_BYTES_MAX = 12 * 1024 };
 
 /* What the place of the decision adds.  Text may be NULL, JSON too (borrowed). */
 struct decision_case {
@@ -29,6 +36,15 @@ struct decision_case {
 MUST_USE json_t *decision_input(const struct charter *c, const struct decision_case *k,
                                 const char *pack, const Hr__Report *report,
                                 const Hr__Item *item);
+
+/* The marks that hold for this row: its own signs, and the page's marks unless
+ * other rows bear a sign and this one does not (AMB-HB03).  Claims do not count.
+ * A new reference. */
+MUST_USE json_t *decision_marks(const Hr__Report *report, const Hr__Item *item);
+
+/* The status of this row as the contract names it (the row's own, but a cancelled
+ * report is cancelled in all its rows); NULL: unknown. */
+const char *decision_status(const Hr__Report *report, const Hr__Item *item);
 
 /* Index in the set of the pack that a row of the charter means, by hash and id;
  * SIZE_MAX: it is not here. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/record.h"
+#include "node/frontier.h"
 #include "node/origin.h"
 #include "proto/pbcheck.h"
 #include "store/kv.h"
@@ -12,6 +13,8 @@
 
 /* Look this far beyond the moment of the decision: clocks differ. */
 enum { AHEAD_S = 86400 };
+/* Moments that quarters and civil dates can be made of: 1970 to 2149. */
+static const int64_t at_s_max = INT64_C(65535) * 86400;
 
 static uint32_t
 quarter_at(int64_t unix_s)
@@ -76,7 +79,8 @@ take_local(struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf)
     return st;
 }
 
-/* SHA-256 over the heads of all pub logs of the network: as of what this is. */
+/* SHA-256 over the frontier lines of all pub logs of the network, sorted by
+ * origin, each ended by LF: as of what this is. */
 static enum status
 note_heads(struct lookup *l, struct store_txn *txn)
 {
@@ -94,18 +98,80 @@ note_heads(struct lookup *l, struct store_txn *txn)
             strcmp(o.network, l->place.network) != 0) {
             continue;
         }
-        uint8_t size[8];
-        for (int i = 0; i < 8; i++) {
-            size[i] = (uint8_t)(log.size >> (56 - 8 * i));
-        }
-        crypto_hash_sha256_update(&state, log.origin.bytes, log.origin.count);
+        char text[FRONTIER_LINE_CHARS_MAX + 1];
+        struct frontier_line line = {
+            .what = FRONTIER_LOG, .name = log.origin, .number = log.size, .hash = log.root};
+        size_t count = frontier_write(&line, text);
+        crypto_hash_sha256_update(&state, (const unsigned char *)text, count);
         crypto_hash_sha256_update(&state, (const unsigned char *)"\n", 1);
-        crypto_hash_sha256_update(&state, size, sizeof size);
-        crypto_hash_sha256_update(&state, log.root.bytes, HASH_BYTES);
         l->log_count++;
     }
     crypto_hash_sha256_final(&state, l->as_of);
     return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static bool
+is_eligible(const struct lookup *l, const struct candidate *c)
+{
+    return (c->state == CANDIDATE_LIVE || c->state == CANDIDATE_WITHDRAWN) && may_answer(l, c);
+}
+
+/* How many leaves of one log may be taken so that all together fit. */
+static size_t
+share_of_a_log(const struct lookup *l, const struct candidates *found)
+{
+    for (size_t share = LOOKUP_RESULTS_MAX;; share /= 2) {
+        size_t total = 0;
+        size_t run = 0;
+        for (size_t i = 0; i < found->count; i++) {
+            run = i > 0 && found->at[i].log == found->at[i - 1].log ? run : 0;
+            if (run < share && is_eligible(l, &found->at[i])) {
+                run++;
+                total++;
+            }
+        }
+        if (total <= LOOKUP_RESULTS_MAX || share == 1) {
+            return share;
+        }
+    }
+}
+
+/* Take the eligible leaves, of each log the newest up to its share. */
+static enum status
+take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *found)
+{
+    size_t share = share_of_a_log(l, found);
+    size_t run = 0;
+    size_t *take = calloc(LOOKUP_RESULTS_MAX + 1, sizeof *take);
+    size_t count = 0;
+    if (take == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (size_t i = found->count; i-- > 0;) {
+        run = i + 1 < found->count && found->at[i].log == found->at[i + 1].log ? run : 0;
+        if (!is_eligible(l, &found->at[i])) {
+            continue;
+        }
+        if (run < share && count < LOOKUP_RESULTS_MAX) {
+            run++;
+            take[count++] = i;
+        } else {
+            l->left_out++;
+        }
+    }
+    enum status st = STATUS_OK;
+    while (st == STATUS_OK && count > 0) {
+        const struct candidate *c = &found->at[take[--count]];
+        struct lookup_leaf *leaf = &l->leaves[l->leaf_count++];
+        leaf->c = *c;
+        leaf->state = LOOKUP_WITHDRAWN;
+        if (c->state == CANDIDATE_LIVE) {
+            leaf->state = LOOKUP_WANTED;
+            st = take_local(l, txn, leaf);
+        }
+    }
+    free(take);
+    return st;
 }
 
 static enum status
@@ -122,22 +188,9 @@ find_leaves(struct lookup *l, struct store_txn *txn)
         return st;
     }
     l->findings = found.findings;
-    l->leaves = calloc(found.count + 1, sizeof *l->leaves);
-    st = l->leaves == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-    for (size_t i = 0; st == STATUS_OK && i < found.count; i++) {
-        const struct candidate *c = &found.at[i];
-        if (c->state == CANDIDATE_REPLACED || !may_answer(l, c) ||
-            l->leaf_count == LOOKUP_RESULTS_MAX) {
-            continue;
-        }
-        struct lookup_leaf *leaf = &l->leaves[l->leaf_count++];
-        leaf->c = *c;
-        leaf->state = LOOKUP_WITHDRAWN;
-        if (c->state == CANDIDATE_LIVE) {
-            leaf->state = LOOKUP_WANTED;
-            st = take_local(l, txn, leaf);
-        }
-    }
+    l->left_out = found.left_out;
+    l->leaves = calloc(LOOKUP_RESULTS_MAX, sizeof *l->leaves);
+    st = l->leaves == NULL ? STATUS_NO_MEMORY : take_leaves(l, txn, &found);
     candidates_free(&found);
     return st;
 }
@@ -150,7 +203,8 @@ lookup_open(const struct lookup_question *question, const struct lookup_place *p
     if (place->epoch_count == 0) {
         return STATUS_UNAVAILABLE;
     }
-    if (question->item_count == 0 || question->item_count > LOOKUP_ITEMS_MAX) {
+    if (question->item_count == 0 || question->item_count > LOOKUP_ITEMS_MAX ||
+        question->at_s < 0 || question->at_s > at_s_max) {
         return STATUS_MALFORMED;
     }
     struct lookup *l = calloc(1, sizeof *l);
@@ -270,9 +324,14 @@ lookup_record(struct lookup *l, const char *institution, const char *origin, uin
     record_sealed(record, &sealed);
     if (!hash_equal(&sealed, &wanted->c.sealed)) {
         wanted->state = LOOKUP_UNREADABLE;
+        l->findings++;
         return STATUS_BAD_PROOF;
     }
-    if (key != NULL) {
+    if (wanted->c.held && key == NULL) {
+        wanted->state = LOOKUP_HELD; /* sealed it is of no use */
+        return STATUS_OK;
+    }
+    if (wanted->c.held) {
         memcpy(wanted->k, key, KEY_BYTES);
         wanted->released = true;
     }

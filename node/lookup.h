@@ -16,7 +16,7 @@
 #include "node/policy_json.h"
 #include "proto/report.pb-c.h"
 
-enum { LOOKUP_ITEMS_MAX = 64, LOOKUP_RESULTS_MAX = 512 };
+enum { LOOKUP_ITEMS_MAX = 64, LOOKUP_RESULTS_MAX = 512, LOOKUP_PACKS_MAX = 32 };
 
 /* What is asked.  Borrowed until lookup_free. */
 struct lookup_question {
@@ -82,7 +82,7 @@ struct lookup_leaf {
 struct lookup_result {
     size_t leaf;
     const Hr__Item *item; /* NULL: not opened */
-    const char *code;     /* the item asked for */
+    const char *code;     /* the item asked for; of a leaf not opened, what it may be */
     size_t decision_count;
     struct lookup_decision *decisions;
     bool preselected;
@@ -98,9 +98,9 @@ struct lookup {
     struct lookup_result
         *results; /* after lookup_decide: usable ones, newest first, then the rest */
     size_t result_count;
-    size_t findings;
-    uint8_t
-        as_of[HASH_BYTES]; /* SHA-256 of the lines `origin size root` of the logs searched */
+    size_t findings; /* entries or records that contradict what they should say */
+    size_t left_out; /* leaves beyond the limits: the oldest of a log with very many */
+    uint8_t as_of[HASH_BYTES]; /* SHA-256 of the frontier lines of the logs searched */
     uint32_t log_count;
     size_t no_pack;   /* packs in force that this node does not have */
     bool clock_wrong; /* our clock is earlier than the newest document */
@@ -109,7 +109,7 @@ struct lookup {
 /* Find the candidates and take the records that are here.
  *
  * STATUS_OK
- * STATUS_MALFORMED  an identifier or item that cannot be.
+ * STATUS_MALFORMED  an identifier, number of items or moment that cannot be.
  * STATUS_NOT_FOUND  an item that the catalog does not know.
  * STATUS_UNAVAILABLE no network key is in hand.
  * STATUS_NO_MEMORY, STATUS_TOO_BIG, or what the store said. */
@@ -154,7 +154,9 @@ MUST_USE json_t *lookup_result_json(const struct lookup *l, const struct lookup_
 /* Pack the Decided entry of a result's decision `d` (NULL: nothing held).
  * `question` is the salted hash, `asked` the leaf hash of our Asked entry to
  * the holder, or of count 0.
- * STATUS_OK, or STATUS_TOO_BIG: over ENTRY_BYTES_MAX. */
+ * Institutions that were silent are named up to a bound, the others counted, so
+ * that an entry always fits in ENTRY_BYTES_MAX.
+ * STATUS_OK, or STATUS_TOO_BIG: over `max`. */
 MUST_USE enum status lookup_decided(const struct lookup *l, const struct lookup_result *r,
                                     const struct lookup_decision *d, uint64_t at_ms,
                                     struct view question, struct view asked, uint8_t *out,

@@ -14,12 +14,17 @@
 #include "proto/text.h"
 #include "store/log.h"
 
+enum { AHEAD_S = 86400 }; /* an examination later than that is no examination */
+
 /* ---- identity ---- */
 
 static void
 doubt(struct lookup_leaf *leaf, const char *why)
 {
     leaf->in_doubt = true;
+    if (strstr(leaf->doubt, why) != NULL) {
+        return;
+    }
     size_t used = strlen(leaf->doubt);
     snprintf(leaf->doubt + used, sizeof leaf->doubt - used, "%s%s", used == 0 ? "" : "; ", why);
 }
@@ -54,6 +59,14 @@ both_given(const char *a, const char *b)
     return a != NULL && b != NULL && a[0] != '\0' && b[0] != '\0';
 }
 
+/* Dates of birth as far as both are stated: YYYY, YYYY-MM or YYYY-MM-DD. */
+static bool
+dates_differ(const char *a, const char *b)
+{
+    size_t n = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+    return n >= 4 && strncmp(a, b, n) != 0;
+}
+
 static bool
 clear_sex(const char *s)
 {
@@ -70,11 +83,29 @@ compare_card(const struct lookup_question *q, const Hr__Patient *p, struct looku
     char birth[11];
     snprintf(birth, sizeof birth, "%.4s-%.2s-%.2s", q->value + 6, q->value + 10, q->value + 12);
     const char *sex = (q->value[16] - '0') % 2 == 1 ? "M" : "F";
-    if (strlen(p->birth_date) == 10 && strcmp(p->birth_date, birth) != 0) {
+    if (dates_differ(p->birth_date, birth)) {
         doubt(leaf, "birth date differs from the card number");
     }
     if (clear_sex(p->sex) && strcmp(p->sex, sex) != 0) {
         doubt(leaf, "sex differs from the card number");
+    }
+}
+
+/* Two results of one number: what the asker did not state must agree. */
+static void
+compare_other(const struct lookup_question *q, const Hr__Patient *p, const Hr__Patient *other,
+              struct lookup_leaf *leaf)
+{
+    if (q->name == NULL && both_given(other->name, p->name) &&
+        !same_name(other->name, p->name)) {
+        doubt(leaf, "name differs between results of this number");
+    }
+    if (q->sex == NULL && clear_sex(other->sex) && clear_sex(p->sex) &&
+        strcmp(other->sex, p->sex) != 0) {
+        doubt(leaf, "sex differs between results of this number");
+    }
+    if (q->birth_date == NULL && dates_differ(other->birth_date, p->birth_date)) {
+        doubt(leaf, "birth date differs between results of this number");
     }
 }
 
@@ -89,20 +120,15 @@ compare_identity(const struct lookup *l, struct lookup_leaf *leaf)
     if (both_given(q->sex, p->sex) && clear_sex(p->sex) && strcmp(q->sex, p->sex) != 0) {
         doubt(leaf, "sex differs from the one asked for");
     }
-    if (both_given(q->birth_date, p->birth_date) && strlen(p->birth_date) == 10 &&
-        strcmp(q->birth_date, p->birth_date) != 0) {
+    if (both_given(q->birth_date, p->birth_date) &&
+        dates_differ(q->birth_date, p->birth_date)) {
         doubt(leaf, "birth date differs from the one asked for");
     }
     compare_card(q, p, leaf);
     for (size_t i = 0; i < l->leaf_count; i++) {
-        const struct lookup_leaf *other = &l->leaves[i];
-        if (other == leaf || other->report == NULL) {
-            continue;
-        }
-        if (both_given(other->report->patient->name, p->name) &&
-            !same_name(other->report->patient->name, p->name)) {
-            doubt(leaf, "name differs between results of this number");
-            break;
+        const Hr__Report *other = l->leaves[i].report;
+        if (other != NULL && other != leaf->report) {
+            compare_other(q, p, other->patient, leaf);
         }
     }
 }
@@ -170,7 +196,10 @@ static enum status
 open_leaf(struct lookup *l, struct lookup_leaf *leaf)
 {
     if (leaf->record == NULL || leaf->state != LOOKUP_WANTED) {
-        leaf->state = leaf->state == LOOKUP_WANTED ? LOOKUP_SILENT : leaf->state;
+        if (leaf->state == LOOKUP_WANTED) {
+            bool own = strcmp(leaf->c.institution, l->place.institution) == 0;
+            leaf->state = own ? LOOKUP_MISSING : LOOKUP_SILENT;
+        }
         leaf->state = leaf->state == LOOKUP_MISSING && leaf->c.held ? LOOKUP_HELD : leaf->state;
         return STATUS_OK;
     }
@@ -252,22 +281,23 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
                               .order = l->question.order,
                               .doctor = l->question.doctor,
                               .encounter = l->question.encounter,
-                              .in_doubt = leaf->in_doubt || leaf->c.disputed};
+                              .in_doubt =
+                                  leaf->in_doubt || leaf->c.disputed || r->item->doubtful};
     size_t packs = charter_pack_count(c);
-    const struct hr_pack *pack_of[32];
-    struct hr_decision decided[32];
-    struct lookup_decision made[32];
+    const struct hr_pack *pack_of[LOOKUP_PACKS_MAX];
+    struct hr_decision decided[LOOKUP_PACKS_MAX];
+    struct lookup_decision made[LOOKUP_PACKS_MAX];
     size_t count = 0;
     char date[11];
     decision_date(l->question.at_s, date);
     l->no_pack = 0;
-    for (size_t i = 0; i < packs && count < 32; i++) {
+    for (size_t i = 0; i < packs; i++) {
         const Hr__PolicyRow *row = charter_pack_at(c, i);
         size_t at = decision_pack(l->place.policy, row);
         if (row->in_force_to[0] != '\0' && strcmp(row->in_force_to, date) < 0) {
             continue;
         }
-        if (at == SIZE_MAX) {
+        if (at == SIZE_MAX || count == LOOKUP_PACKS_MAX) {
             l->no_pack++;
             continue;
         }
@@ -296,8 +326,8 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
         }
         count++;
     }
-    size_t order[32];
-    enum hr_verdict shown[32];
+    size_t order[LOOKUP_PACKS_MAX];
+    enum hr_verdict shown[LOOKUP_PACKS_MAX];
     hr_several(pack_of, decided, count, order, shown);
     r->decisions = calloc(count + 1, sizeof *r->decisions);
     for (size_t i = 0; r->decisions != NULL && i < count; i++) {
@@ -335,10 +365,10 @@ usability(const struct lookup *l, const struct lookup_result *r)
     if (r->item == NULL) {
         return 2;
     }
-    const char *s = r->item->status[0] != '\0' ? r->item->status : leaf->report->status;
-    bool sound =
-        strcmp(s, "final") == 0 || strcmp(s, "corrected") == 0 || strcmp(s, "amended") == 0;
-    return !sound || leaf->in_doubt || leaf->c.disputed ? 1 : 0;
+    const char *s = decision_status(leaf->report, r->item);
+    bool sound = s != NULL && (strcmp(s, "final") == 0 || strcmp(s, "corrected") == 0);
+    bool early = r->examined_ms > (l->question.at_s + AHEAD_S) * 1000;
+    return !sound || early || leaf->in_doubt || leaf->c.disputed || r->item->doubtful ? 1 : 0;
 }
 
 /* Usable ones first, newest first (insertion sort: the lists are short). */
@@ -362,6 +392,22 @@ sort_results(struct lookup *l)
     }
 }
 
+/* The first item asked for that a leaf which is not opened may hold. */
+static const char *
+may_be(const struct lookup *l, const struct lookup_leaf *leaf)
+{
+    const struct hr_catalog *catalog = policy_set_catalog(l->place.policy);
+    for (size_t i = 0; i < l->question.item_count; i++) {
+        const char *code = l->question.items[i];
+        const struct hr_item *item =
+            hr_catalog_by_code(catalog, (struct hr_text){code, strlen(code)});
+        if (item != NULL && candidate_may_hold(&leaf->c, item->number)) {
+            return code;
+        }
+    }
+    return "";
+}
+
 static enum status
 add_results(struct lookup *l, size_t at)
 {
@@ -377,7 +423,7 @@ add_results(struct lookup *l, size_t at)
         }
         struct lookup_result *r = &l->results[l->result_count];
         *r = (struct lookup_result){
-            .leaf = at, .item = item, .code = item == NULL ? "" : item->code};
+            .leaf = at, .item = item, .code = item == NULL ? may_be(l, leaf) : item->code};
         r->examined_ms = examined_ms(leaf, item);
         if (item != NULL) {
             enum status st = decide_row(l, leaf, r);

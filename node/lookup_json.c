@@ -7,6 +7,14 @@
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 
+/* Names in one Decided entry: with the longest input and names it stays below
+ * ENTRY_BYTES_MAX. */
+enum { SILENT_NAMES_MAX = 40 };
+_Static_assert(DECISION_INPUT_BYTES_MAX + SILENT_NAMES_MAX * (INSTITUTION_CHARS_MAX + 2) +
+                       ORIGIN_CHARS_MAX + 2 * CODE_CHARS_MAX + 400 <
+                   ENTRY_BYTES_MAX,
+               "a Decided entry fits");
+
 static const char *
 state_text(const struct lookup_leaf *leaf)
 {
@@ -62,19 +70,26 @@ decision_json(const struct lookup *l, const struct lookup_decision *d)
     return out;
 }
 
-/* Days between examination and decision, never negative. */
+/* Civil days in UTC+8 between examination and decision, as windows count them;
+ * never negative. */
 static int64_t
 age_days(const struct lookup *l, const struct lookup_result *r)
 {
-    int64_t ms = l->question.at_s * 1000 - r->examined_ms;
-    return ms < 0 ? 0 : ms / 86400000;
+    int64_t zone_ms = INT64_C(8) * 3600 * 1000;
+    int64_t decided = (l->question.at_s * 1000 + zone_ms) / 86400000;
+    int64_t examined = r->examined_ms + zone_ms;
+    examined = (examined - (examined % 86400000 + 86400000) % 86400000) / 86400000;
+    return examined > decided ? 0 : decided - examined;
 }
 
 static void
 add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
 {
     const Hr__Report *report = leaf->report;
-    const char *status = item->status[0] != '\0' ? item->status : report->status;
+    const char *known = decision_status(report, item);
+    const char *status = known != NULL             ? known
+                         : item->status[0] != '\0' ? item->status
+                                                   : report->status;
     json_object_set_new(o, "name", json_string(item->name));
     json_object_set_new(o, "value", json_string(item->value));
     json_object_set_new(o, "unit", json_string(item->unit));
@@ -85,11 +100,13 @@ add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
         json_string(item->examined_at[0] != '\0' ? item->examined_at : report->examined_at));
     json_object_set_new(o, "status", json_string(status));
     json_object_set_new(o, "critical", json_boolean(item->critical));
-    json_t *marks = texts(item->marks, item->n_marks);
-    json_t *page = texts(report->marks, report->n_marks);
-    json_array_extend(marks, page);
+    json_t *claimed = texts(item->claimed_marks, item->n_claimed_marks);
+    json_t *page = texts(report->claimed_marks, report->n_claimed_marks);
+    json_array_extend(claimed, page);
     json_decref(page);
-    json_object_set_new(o, "marks", marks);
+    json_object_set_new(o, "marks", decision_marks(report, item));
+    json_object_set_new(o, "claimed_marks", claimed);
+    json_object_set_new(o, "doubtful", json_boolean(item->doubtful));
     json_object_set_new(o, "report_id", json_string(report->report_id));
     json_object_set_new(o, "kind", json_string(report->kind));
     if (report->findings[0] != '\0') {
@@ -141,6 +158,28 @@ lookup_result_json(const struct lookup *l, const struct lookup_result *r)
     return o;
 }
 
+/* Each silent institution once; those that have no room are counted. */
+static size_t
+name_silent(const struct lookup *l, char *names[SILENT_NAMES_MAX], uint32_t *more)
+{
+    size_t count = 0;
+    *more = 0;
+    for (size_t i = 0; i < l->leaf_count; i++) {
+        char *name = (char *)(uintptr_t)l->leaves[i].c.institution;
+        bool there = l->leaves[i].state != LOOKUP_SILENT;
+        for (size_t k = 0; !there && k < i; k++) {
+            there = l->leaves[k].state == LOOKUP_SILENT &&
+                    strcmp(l->leaves[k].c.institution, name) == 0;
+        }
+        if (!there && count < SILENT_NAMES_MAX) {
+            names[count++] = name;
+        } else if (!there) {
+            ++*more;
+        }
+    }
+    return count;
+}
+
 enum status
 lookup_decided(const struct lookup *l, const struct lookup_result *r,
                const struct lookup_decision *d, uint64_t at_ms, struct view question,
@@ -152,7 +191,7 @@ lookup_decided(const struct lookup *l, const struct lookup_result *r,
     char pack[CODE_CHARS_MAX + 1] = "";
     uint8_t hash[HASH_BYTES];
     uint8_t as_of[HASH_BYTES];
-    char *silent[64];
+    char *silent[SILENT_NAMES_MAX];
     hr__decided__init(&e);
     hr__leaf__init(&leaf);
     hr__exch_entry__init(&entry);
@@ -163,13 +202,7 @@ lookup_decided(const struct lookup *l, const struct lookup_result *r,
     e.as_of = (ProtobufCBinaryData){HASH_BYTES, as_of};
     e.logs = l->log_count;
     e.silent = silent;
-    for (size_t i = 0; i < l->leaf_count && e.n_silent < 64; i++) {
-        char *name = (char *)(uintptr_t)l->leaves[i].c.institution;
-        if (l->leaves[i].state == LOOKUP_SILENT &&
-            (e.n_silent == 0 || strcmp(silent[e.n_silent - 1], name) != 0)) {
-            silent[e.n_silent++] = name;
-        }
-    }
+    e.n_silent = name_silent(l, silent, &e.silent_more);
     if (r != NULL) {
         const struct lookup_leaf *from = &l->leaves[r->leaf];
         leaf.origin = (char *)(uintptr_t)from->c.origin;
