@@ -11,7 +11,7 @@
 #include "node/pack_file.h"
 #include "node/policy_io.h"
 
-enum { ERROR_CHARS = 1024, FOLDERS_MAX = 64, HEX_CHARS = 2 * HASH_BYTES + 1 };
+enum { ERROR_CHARS = 1024, FOLDERS_MAX = 64, VKEYS_MAX = 16, HEX_CHARS = 2 * HASH_BYTES + 1 };
 
 const char cmd_policy_list_help[] =
     "usage: huren policy list [--json]\n"
@@ -23,11 +23,14 @@ const char cmd_policy_list_help[] =
 
 const char cmd_policy_check_help[] =
     "usage: huren policy check DIR...\n"
+    "       huren policy check [--vkey KEY]... FILE.hrpack\n"
     "\n"
     "Checks the sources of packs: pack.yaml, items.csv, vectors.jsonl.  Refused with\n"
     "file, line and reason: an unknown rule or setting, an item twice or not in the\n"
     "catalog, a rule without citation, a vector that fails, and between several folders\n"
     "validities that overlap and parents that lead back.\n"
+    "A built file is read as a node would: hashes, vectors, and with --vkey (a verifier\n"
+    "key, NAME+ID+KEY) the signature of one of these keys.\n"
     "\n"
     "exit codes: 0 all are good; 1 one is not; 2 could not be read\n";
 
@@ -213,10 +216,54 @@ check_folders(struct cli *cli, const struct policy_set *set, char **paths, size_
     return worst;
 }
 
+static bool
+is_built_file(const char *path)
+{
+    static const char suffix[] = ".hrpack";
+    size_t size = strlen(path);
+    return size > sizeof suffix && strcmp(path + size - (sizeof suffix - 1), suffix) == 0;
+}
+
+static int
+check_file(struct cli *cli, struct policy_set *set, const char *path, const char *const *vkeys,
+           size_t vkey_count)
+{
+    struct note_key keys[VKEYS_MAX];
+    struct hash address;
+    char error[ERROR_CHARS] = "";
+    char hex[HEX_CHARS];
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    for (size_t i = 0; i < vkey_count; i++) {
+        struct view vkey = {(const uint8_t *)vkeys[i], strlen(vkeys[i])};
+        if (note_key_parse(vkey, &keys[i]) != STATUS_OK) {
+            return cli_error(cli, CLI_TROUBLE, "--vkey %s is not a verifier key", vkeys[i]);
+        }
+    }
+    enum status st = policy_file_read(path, 3 * (size_t)HR_PACK_TEXT_BYTES_MAX, &bytes, &size,
+                                      error, sizeof error);
+    if (st != STATUS_OK) {
+        return complain(cli, st, path, error);
+    }
+    st = policy_set_add_file(set, (struct view){bytes, size}, keys, vkey_count, &address, error,
+                             sizeof error);
+    free(bytes);
+    if (st != STATUS_OK && st != STATUS_EXISTS) {
+        int code = st == STATUS_NO_MEMORY || st == STATUS_TOO_BIG ? CLI_TROUBLE : CLI_NO;
+        return cli_error(cli, code, "%s: %s", path, error);
+    }
+    to_hex(address.bytes, hex);
+    fprintf(cli->out, "%s: is good%s%s\n  address %s\n", path,
+            st == STATUS_EXISTS ? ", the one in this binary" : "",
+            vkey_count > 0 ? ", signed by a key given" : ", signatures not checked", hex);
+    return CLI_YES;
+}
+
 int
 cmd_policy_check(struct cli *cli, int argc, char **argv)
 {
-    struct cli_option options[] = {{NULL, NULL, 0, 0}};
+    const char *vkeys[VKEYS_MAX];
+    struct cli_option options[] = {{"--vkey", vkeys, VKEYS_MAX, 0}, {NULL, NULL, 0, 0}};
     struct policy_set *set = NULL;
     char error[ERROR_CHARS] = "";
     if (!cli_options(cli, options, &argc, argv)) {
@@ -228,6 +275,12 @@ cmd_policy_check(struct cli *cli, int argc, char **argv)
     }
     if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
         return cli_error(cli, CLI_TROUBLE, "catalog of this binary: %s", error);
+    }
+    if (argc == 2 && is_built_file(argv[1])) {
+        int good = sodium_init() < 0 ? cli_error(cli, CLI_TROUBLE, "libsodium did not start")
+                                     : check_file(cli, set, argv[1], vkeys, options[0].count);
+        policy_set_free(set);
+        return good;
     }
     size_t count = (size_t)argc - 1;
     struct policy_folder *folders = calloc(count, sizeof *folders);

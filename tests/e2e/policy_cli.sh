@@ -62,4 +62,9 @@ cmp "$work/a.hrpack" "$work/b.hrpack"
 address=$(grep -oP '"address":"\K[0-9a-f]{64}' "$work/out")
 expect 0 "$huren" policy list
 grep -q "$address" "$work/out" || fail "list knows another address"
+expect 0 "$huren" policy check "$work/a.hrpack"
+grep -q "$address" "$work/out" || fail "check knows another address"
+expect 1 "$huren" policy check --vkey 'lab-a.example/results+7f7674ad+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4' "$work/a.hrpack"
+sed 's/hubei-2023\t1\t/hubei-2023\t7\t/' "$work/a.hrpack" >"$work/c.hrpack"
+expect 1 "$huren" policy check "$work/c.hrpack"
 echo "policy: ok"
