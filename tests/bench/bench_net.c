@@ -92,8 +92,8 @@ static void
 raw_serve(int port_fd)
 {
     nng_stream_listener *l;
-    nng_aio *aio;
-    int port;
+    nng_aio *aio = NULL;
+    int port = 0;
     static uint8_t in[ASK_BYTES];
     if (nng_stream_listener_alloc(&l, "tcp://127.0.0.1:0") != 0 ||
         nng_stream_listener_listen(l) != 0 ||
@@ -119,7 +119,7 @@ raw_ask(uint16_t port, double seconds)
 {
     char url[64];
     nng_stream_dialer *d;
-    nng_aio *aio;
+    nng_aio *aio = NULL;
     snprintf(url, sizeof url, "tcp://127.0.0.1:%u", port);
     if (nng_stream_dialer_alloc(&d, url) != 0 || nng_aio_alloc(&aio, NULL, NULL) != 0) {
         fail("cannot dial");
