@@ -303,7 +303,8 @@ send_evidence(struct lookup_run *run)
     }
     enum status st = store_begin_read(e->store, &txn);
     if (st == STATUS_OK) {
-        st = evidence_make(l, &l->results[0], txn, engine_now_ms(), &bytes, &count);
+        st = evidence_make(l, &l->results[0], txn, &run->network->keys.statement,
+                           engine_now_ms(), &bytes, &count);
         store_abort(txn);
     }
     if (st != STATUS_OK) {

@@ -13,17 +13,20 @@
 
 #include <jansson.h>
 
+#include "crypto/keys.h"
 #include "node/charter.h"
 #include "node/lookup.h"
 #include "node/policy_json.h"
 
 enum { EVIDENCE_BYTES_MAX = 4 * 1024 * 1024, EVIDENCE_REASON_CHARS = 400 };
 
-/* Make the evidence of a result that was opened.  *out is malloced; wipe and
- * free it.  STATUS_NOT_FOUND: no signed head covers the leaf yet. */
+/* Make the evidence of a result that was opened, signed with our statement key:
+ * what no log signs (the input of the decisions, who made the file and when)
+ * then stands under our name.  *out is malloced; wipe and free it.  STATUS_NOT_FOUND: no signed
+ * head covers the leaf yet. */
 MUST_USE enum status evidence_make(const struct lookup *l, const struct lookup_result *r,
-                                   struct store_txn *txn, int64_t now_ms, uint8_t **out,
-                                   size_t *count);
+                                   struct store_txn *txn, const struct sign_key *statement,
+                                   int64_t now_ms, uint8_t **out, size_t *count);
 
 /* What the check found.  `report` lives in `arena`. */
 struct evidence_found {

@@ -165,6 +165,42 @@ read_charter(struct checking *k, const struct charter_document *root)
     return st;
 }
 
+/* ---- who made it ---- */
+
+/* The file is as its maker signed it; record and key may have been taken out. */
+static enum status
+check_maker(struct checking *k)
+{
+    const Hr__MemberRow *m = charter_member(k->charter, k->e->made_by);
+    Hr__Evidence e = *k->e;
+    e.record = e.k = e.signature = (ProtobufCBinaryData){0, NULL};
+    size_t body = hr__evidence__get_packed_size(&e);
+    if (m == NULL) {
+        return no(k, STATUS_REFUSED, "who made the file is not a member in this charter");
+    }
+    if (k->e->signature.len != crypto_sign_BYTES) {
+        return no(k, STATUS_BAD_SIGNATURE, "its maker did not sign it");
+    }
+    uint8_t *text = malloc(EVIDENCE_HEAD_BYTES + body);
+    if (text == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(text, EVIDENCE_HEAD, EVIDENCE_HEAD_BYTES);
+    hr__evidence__pack(&e, text + EVIDENCE_HEAD_BYTES);
+    bool good = false;
+    for (size_t i = 0; i < m->n_keys && !good; i++) { /* old keys stay good for old files */
+        good =
+            m->keys[i]->statement.len == KEY_BYTES &&
+            crypto_sign_verify_detached(k->e->signature.data, text, EVIDENCE_HEAD_BYTES + body,
+                                        m->keys[i]->statement.data) == 0;
+    }
+    free(text);
+    return good ? STATUS_OK
+                : no(k, STATUS_BAD_SIGNATURE,
+                     "it was altered after %s made it: its signature does not match",
+                     m->institution);
+}
+
 /* ---- the log ---- */
 
 static enum status
@@ -403,6 +439,7 @@ check_all(struct checking *k, struct view file, const struct charter_document *r
                   k->e->format);
     }
     st = read_charter(k, root);
+    st = st == STATUS_OK ? check_maker(k) : st;
     st = st == STATUS_OK ? check_log(k) : st;
     st = st == STATUS_OK ? check_record(k) : st;
     json_t *decisions = json_array();

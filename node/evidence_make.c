@@ -199,6 +199,30 @@ add_head(struct making *m, const struct lookup_leaf *leaf, struct store_txn *txn
     return STATUS_NOT_FOUND;
 }
 
+/* Sign the file as it is without record and key. */
+static enum status
+sign_file(struct making *m, const struct sign_key *statement)
+{
+    const ProtobufCBinaryData record = m->e.record, k = m->e.k, none = {0, NULL};
+    m->e.record = m->e.k = none;
+    size_t body = hr__evidence__get_packed_size(&m->e);
+    uint8_t *text = malloc(EVIDENCE_HEAD_BYTES + body);
+    uint8_t signature[crypto_sign_BYTES];
+    if (text == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(text, EVIDENCE_HEAD, EVIDENCE_HEAD_BYTES);
+    hr__evidence__pack(&m->e, text + EVIDENCE_HEAD_BYTES);
+    crypto_sign_detached(signature, NULL, text, EVIDENCE_HEAD_BYTES + body,
+                         statement->secret_key);
+    sodium_memzero(text, EVIDENCE_HEAD_BYTES + body);
+    free(text);
+    m->e.record = record;
+    m->e.k = k;
+    m->e.signature = copy_of(m, signature, sizeof signature);
+    return STATUS_OK;
+}
+
 static enum status
 pack_file(struct making *m, uint8_t **out, size_t *count)
 {
@@ -220,7 +244,7 @@ pack_file(struct making *m, uint8_t **out, size_t *count)
 
 enum status
 evidence_make(const struct lookup *l, const struct lookup_result *r, struct store_txn *txn,
-              int64_t now_ms, uint8_t **out, size_t *count)
+              const struct sign_key *statement, int64_t now_ms, uint8_t **out, size_t *count)
 {
     *out = NULL;
     const struct lookup_leaf *leaf = &l->leaves[r->leaf];
@@ -260,7 +284,8 @@ evidence_make(const struct lookup *l, const struct lookup_result *r, struct stor
         }
         add_charter(m, l, r, now_ms / 1000);
         add_decisions(m, l, r);
-        st = pack_file(m, out, count);
+        st = m->failed ? STATUS_NO_MEMORY : sign_file(m, statement);
+        st = st == STATUS_OK ? pack_file(m, out, count) : st;
     }
     for (size_t i = 0; i < m->block_count; i++) {
         free(m->blocks[i]);

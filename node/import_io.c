@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/normalise_print.h"
 #include "proto/text.h"
 
 enum { PART_REPORTS = 500, PART_BYTES = 8 * 1024 * 1024, RETRY_AT_ONCE = 64 };
@@ -14,6 +15,7 @@ struct waiting {
     size_t count;
     char *source; /* file:record */
     char *report_id;
+    char *json; /* with --json: the report as --dry-run prints it */
     bool never; /* not sent: `why` says why */
     const char *why;
 };
@@ -59,6 +61,7 @@ forget_part(struct importer *im)
         free(im->waiting[i].bytes);
         free(im->waiting[i].source);
         free(im->waiting[i].report_id);
+        free(im->waiting[i].json);
     }
     im->count = 0;
     im->bytes = 0;
@@ -188,8 +191,10 @@ print_outcome(struct importer *im, const struct waiting *w, const char *outcome,
     text_show(text_view(w->source), source, sizeof source);
     text_show(text_view(w->report_id), id, sizeof id);
     if (im->cli->json) {
-        json_t *o = json_pack("{s:s,s:s,s:s,s:s}", "source", source, "report_id", id, "outcome",
-                              outcome, "reason", reason);
+        json_t *o = w->json == NULL ? NULL : json_loads(w->json, 0, NULL);
+        o = o == NULL ? json_object() : o;
+        json_object_set_new(o, "outcome", json_string(outcome));
+        json_object_set_new(o, "reason", json_string(reason));
         json_dumpf(o, im->cli->out, JSON_COMPACT);
         fputc('\n', im->cli->out);
         json_decref(o);
@@ -292,8 +297,10 @@ importer_report(struct importer *im, const struct normalised *n)
     w->bytes = malloc(w->count + 1);
     w->source = copy_text(source);
     w->report_id = copy_text(n->report->report_id);
+    w->json = im->cli->json ? normalised_json(n) : NULL;
     im->count++;
-    if (w->bytes == NULL || w->source == NULL || w->report_id == NULL) {
+    if (w->bytes == NULL || w->source == NULL || w->report_id == NULL ||
+        (im->cli->json && w->json == NULL)) {
         return STATUS_NO_MEMORY;
     }
     hr__report__pack(&report, w->bytes);
@@ -316,7 +323,9 @@ importer_problem(struct importer *im, const struct problem *p)
     if (p->kind != PROBLEM_REFUSED || p->raw.count == 0) {
         return STATUS_OK;
     }
-    json_t *args = json_pack("{s:s,s:I,s:s}", "file", p->file, "record", (json_int_t)p->record,
+    char file[400]; /* a file may have any name */
+    text_show(text_view(p->file), file, sizeof file);
+    json_t *args = json_pack("{s:s,s:I,s:s}", "file", file, "record", (json_int_t)p->record,
                              "reason", p->reason);
     int exit_code = args == NULL ? CLI_TROUBLE : make_call(im, "quarantine", args, &p->raw, 1);
     json_decref(args);
@@ -324,37 +333,56 @@ importer_problem(struct importer *im, const struct problem *p)
     return exit_code == CLI_YES ? STATUS_OK : STATUS_UNAVAILABLE;
 }
 
+static void
+forget_records(struct importer *im)
+{
+    for (size_t i = 0; i < im->blob_count; i++) {
+        free(im->names[i]);
+        free((void *)(uintptr_t)im->blobs[i].bytes);
+    }
+    im->blob_count = 0;
+}
+
+/* Drop from the quarantine what was taken in. */
+static bool
+drop_records(struct importer *im, json_t *hashes)
+{
+    json_t *args = json_object();
+    json_object_set(args, "hashes", hashes);
+    bool ok = json_array_size(hashes) == 0 ||
+              make_call(im, "quarantine-drop", args, NULL, 0) == CLI_YES;
+    json_decref(args);
+    return ok;
+}
+
 bool
 importer_retry(struct importer *im, importer_retry_fn each, void *user)
 {
     struct view blobs[RETRY_AT_ONCE];
-    json_t *args = json_object();
+    json_t *after = json_string("");
+    bool ok = true;
     im->blobs = blobs;
-    im->blob_count = 0;
-    bool ok = make_call(im, "quarantine-list", args, NULL, 0) == CLI_YES;
-    json_decref(args);
-    json_t *drop = json_array();
-    for (size_t i = 0; i < im->blob_count; i++) {
-        /* a name is "<hash> <file>" */
-        const char *file = strchr(im->names[i], ' ');
-        if (ok && file != NULL && each(user, file + 1, blobs[i])) {
-            json_array_append_new(drop,
-                                  json_stringn(im->names[i], (size_t)(file - im->names[i])));
+    do { /* a page of records; the next one begins after its last */
+        json_t *args = json_object();
+        json_t *drop = json_array();
+        json_object_set(args, "after", after);
+        forget_records(im);
+        ok = make_call(im, "quarantine-list", args, NULL, 0) == CLI_YES;
+        json_decref(args);
+        for (size_t i = 0; ok && i < im->blob_count; i++) {
+            /* a name is "<hash> <file>" */
+            size_t hash = strcspn(im->names[i], " ");
+            json_string_setn(after, im->names[i], hash);
+            if (im->names[i][hash] == ' ' &&
+                each(user, im->names[i] + hash + 1, im->blobs[i])) {
+                json_array_append_new(drop, json_stringn(im->names[i], hash));
+            }
         }
-    }
-    ok = importer_flush(im) && ok;
-    if (ok && json_array_size(drop) > 0) {
-        json_t *gone = json_object();
-        json_object_set(gone, "hashes", drop);
-        ok = make_call(im, "quarantine-drop", gone, NULL, 0) == CLI_YES;
-        json_decref(gone);
-    }
-    json_decref(drop);
-    for (size_t i = 0; i < im->blob_count; i++) {
-        free(im->names[i]);
-        free((void *)(uintptr_t)blobs[i].bytes);
-    }
+        ok = importer_flush(im) && ok && drop_records(im, drop);
+        json_decref(drop);
+    } while (ok && im->blob_count > 0);
+    forget_records(im);
+    json_decref(after);
     im->blobs = NULL;
-    im->blob_count = 0;
     return ok;
 }

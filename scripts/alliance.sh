@@ -226,7 +226,8 @@ down() {
     local home
     [ -d "$1" ] || { say "alliance.sh: no such folder: $1"; exit 2; }
     dir=$(cd "$1" && pwd)
-    for home in "$dir"/*/; do stop "${home%/}"; done
+    for home in "$dir"/*/; do stop "${home%/}" & done
+    wait
 }
 
 case "${1:-}" in
