@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build with a preset: scripts/build.sh [release|dev|asan|tsan|fuzz]
+# Build with a preset: scripts/build.sh [release|dev|asan|tsan|fuzz] [TARGET...]
 # release goes to build/ (the binary is build/huren), the others to build/PRESET.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,4 +17,5 @@ cmake -S . -B "$out" -G Ninja -C "$cache" >"/tmp/huren-cmake.$$" 2>&1 || {
     exit 1
 }
 rm -f "/tmp/huren-cmake.$$"
-cmake --build "$out"
+shift $(($# > 0 ? 1 : 0))
+cmake --build "$out" ${1:+--target "$@"}
