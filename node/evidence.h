@@ -7,7 +7,14 @@
  *
  * It is an identified medical document when record and key are in it; without
  * them it still proves what was logged, when and by whom.  It never holds
- * brief_key, record_key, patient_key or a network key.  Pure but for memory. */
+ * brief_key, record_key, patient_key or a network key.
+ *
+ * Proven: the entry and its place in the log; that witnesses cosigned; the record,
+ * its issuer and its rows; the charter's facts; that each decision is what the
+ * pack gives for these facts.  Said by its maker alone, and shown as `claims`: who
+ * made it and when, the moment of a decision and what the asker added to it (order,
+ * doctor, doubts).  `cosigned.of` counts the witnesses whose rows are in the file,
+ * so it is at least that many.  Pure but for memory. */
 #ifndef NODE_EVIDENCE_H
 #define NODE_EVIDENCE_H
 
@@ -33,7 +40,7 @@ struct evidence_found {
     json_t *json; /* for people's programs; owned by the caller */
     size_t cosigned_by, cosigned_of;
     bool opened;   /* record and key were in it */
-    bool replayed; /* every decision in it came out the same again */
+    bool replayed; /* there are decisions, and those of packs that are here came out again */
     size_t decisions;
     size_t decisions_unknown; /* of packs that are not here */
 };

@@ -5,15 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/checkpoint.h"
 #include "crypto/record.h"
 #include "node/decision_input.h"
-#include "node/evidence.h"
 #include "node/evidence_format.h"
-#include "node/origin.h"
-#include "proto/evidence.pb-c.h"
+#include "node/evidence_impl.h"
 #include "proto/log.pb-c.h"
-#include "proto/pbcheck.h"
 #include "proto/text.h"
 
 enum {
@@ -21,23 +17,10 @@ enum {
     ROWS_MAX = 65536,
     ARENA_BYTES = 64 * 1024,
     HEAP_BYTES_MAX = 32 * 1024 * 1024,
-    KEYS_MAX = 8
+    KEYS_MAX = 32
 };
 
-struct checking {
-    struct pb_arena arena;
-    const Hr__Evidence *e;
-    struct charter_document *documents;
-    size_t document_count;
-    struct charter *charter;
-    struct origin origin;
-    struct checkpoint_opened head;
-    const struct policy_set *policy;
-    int64_t now_s;
-    const Hr__Report *report;
-    struct evidence_found *found;
-    char *reason;
-};
+static const int64_t seconds_max = INT64_C(65535) * 86400; /* as look-ups have it */
 
 bool
 evidence_is(struct view file)
@@ -46,8 +29,8 @@ evidence_is(struct view file)
            memcmp(file.bytes, EVIDENCE_HEAD, EVIDENCE_HEAD_BYTES) == 0;
 }
 
-__attribute__((format(printf, 3, 4))) static enum status
-no(struct checking *k, enum status st, const char *format, ...)
+enum status
+evidence_no(struct checking *k, enum status st, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -80,6 +63,19 @@ read_proof(ProtobufCBinaryData *list, size_t count, struct hash out[TREE_PROOF_H
 
 /* ---- the charter in the file ---- */
 
+/* Has this version of this kind been read already? */
+static bool
+is_there(const struct checking *k, const struct charter_head *head)
+{
+    for (size_t i = 0; i < k->document_count; i++) {
+        if (k->documents[i].head.kind == head->kind &&
+            k->documents[i].head.version == head->version) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Make the document of one note from its proven rows. */
 static enum status
 read_document(struct checking *k, struct view note_bytes, struct charter_document *out)
@@ -90,7 +86,10 @@ read_document(struct checking *k, struct view note_bytes, struct charter_documen
     enum status st = note_parse(note_bytes, &note);
     st = st == STATUS_OK ? charter_head_parse(note.text, &head) : st;
     if (st != STATUS_OK) {
-        return no(k, STATUS_MALFORMED, "a charter note in the file is not readable");
+        return evidence_no(k, STATUS_MALFORMED, "a charter note in the file is not readable");
+    }
+    if (is_there(k, &head)) { /* also: the work on a file is bounded by its size */
+        return evidence_no(k, STATUS_MALFORMED, "a charter document stands twice in the file");
     }
     size_t count = 0;
     for (size_t i = 0; i < k->e->n_rows; i++) {
@@ -111,7 +110,7 @@ read_document(struct checking *k, struct view note_bytes, struct charter_documen
             continue;
         }
         if (!read_proof(r->proof, r->n_proof, proofs[n])) {
-            st = no(k, STATUS_MALFORMED, "a proof of a charter row is not readable");
+            st = evidence_no(k, STATUS_MALFORMED, "a proof of a charter row is not readable");
             goto cleanup;
         }
         size_t at = n++;
@@ -124,8 +123,8 @@ read_document(struct checking *k, struct view note_bytes, struct charter_documen
     }
     st = charter_document_make_part(note_bytes, rows, n, out, why);
     if (st != STATUS_OK && st != STATUS_NO_MEMORY) {
-        st = no(k, st, "the charter's %s version %llu in the file does not hold: %s",
-                charter_kind_text(head.kind), (unsigned long long)head.version, why);
+        st = evidence_no(k, st, "the charter's %s version %llu in the file does not hold: %s",
+                         charter_kind_text(head.kind), (unsigned long long)head.version, why);
     }
 cleanup:
     free(rows);
@@ -133,17 +132,45 @@ cleanup:
     return st;
 }
 
+/* Is every document of the file used, and once, and every row in one of them?
+ * Then nothing in the file can be changed so that it only drops out. */
+static enum status
+check_parts(struct checking *k)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < k->document_count; i++) {
+        const struct charter_document *d = &k->documents[i];
+        const struct charter_document *used =
+            d->head.kind == CHARTER_ROOT ? charter_root_version(k->charter, d->head.version)
+                                         : charter_document(k->charter, d->head.kind);
+        rows += d->row_count;
+        if (used == NULL || !hash_equal(&used->head.hash, &d->head.hash)) {
+            return evidence_no(
+                k, STATUS_THRESHOLD,
+                "the charter's %s version %llu in the file is not signed as the trusted "
+                "root wants it",
+                charter_kind_text(d->head.kind), (unsigned long long)d->head.version);
+        }
+    }
+    if (rows != k->e->n_rows) {
+        return evidence_no(k, STATUS_MALFORMED,
+                           "a charter row in the file belongs to no document in it");
+    }
+    return STATUS_OK;
+}
+
 static enum status
 read_charter(struct checking *k, const struct charter_document *root)
 {
     if (k->e->n_charter > DOCUMENTS_MAX || k->e->n_rows > ROWS_MAX) {
-        return no(k, STATUS_TOO_BIG, "more charter documents or rows than evidence may hold");
+        return evidence_no(k, STATUS_TOO_BIG,
+                           "more charter documents or rows than evidence may hold");
     }
     k->documents = calloc(k->e->n_charter + 1, sizeof *k->documents);
     const struct charter_document **list = calloc(k->e->n_charter + 1, sizeof *list);
     enum status st = k->documents == NULL || list == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < k->e->n_charter; i++) {
-        st = read_document(k, view_of(k->e->charter[i]), &k->documents[i]);
+        st = read_document(k, view_of(k->e->charter[i]), &k->documents[k->document_count]);
         if (st == STATUS_OK) {
             list[k->document_count] = &k->documents[k->document_count];
             k->document_count++;
@@ -153,16 +180,18 @@ read_charter(struct checking *k, const struct charter_document *root)
         char why[CHARTER_REASON_CHARS] = "";
         st = charter_load(root, list, k->document_count, &k->charter, why);
         if (st != STATUS_OK && st != STATUS_NO_MEMORY) {
-            st = no(k, st, "the charter in the file does not follow from the trusted root: %s",
-                    why);
+            st = evidence_no(
+                k, st, "the charter in the file does not follow from the trusted root: %s",
+                why);
         }
     }
     free(list);
     if (st == STATUS_OK && charter_document(k->charter, CHARTER_MEMBERS) == NULL) {
-        st = no(k, STATUS_THRESHOLD,
-                "no members document in the file is signed as the trusted root wants it");
+        st = evidence_no(
+            k, STATUS_THRESHOLD,
+            "no members document in the file is signed as the trusted root wants it");
     }
-    return st;
+    return st == STATUS_OK ? check_parts(k) : st;
 }
 
 /* ---- who made it ---- */
@@ -209,42 +238,57 @@ check_log(struct checking *k)
     struct note_key keys[KEYS_MAX];
     struct view origin = text_view(k->e->origin);
     if (origin_parse(origin, &k->origin) != STATUS_OK || k->origin.log != ORIGIN_PUB) {
-        return no(k, STATUS_MALFORMED,
-                  "the origin in the file is not that of a log of results");
+        return evidence_no(k, STATUS_MALFORMED,
+                           "the origin in the file is not that of a log of results");
     }
     if (strcmp(k->origin.network, charter_network(k->charter)) != 0) {
-        return no(k, STATUS_REFUSED,
-                  "the log belongs to another network than the trusted root");
+        return evidence_no(k, STATUS_REFUSED,
+                           "the log belongs to another network than the trusted root");
     }
+    const Hr__MemberRow *m = charter_member(k->charter, k->origin.institution);
     size_t count = charter_log_keys(k->charter, origin, keys, KEYS_MAX);
-    if (count == 0) {
-        return no(k, STATUS_REFUSED, "%s is not a member of %s in this charter",
-                  k->origin.institution, k->origin.network);
+    if (m == NULL || count == 0) {
+        return evidence_no(k, STATUS_REFUSED, "%s is not a member of %s in this charter",
+                           k->origin.institution, k->origin.network);
     }
     enum status st = STATUS_UNKNOWN_KEY;
+    size_t by = 0;
     for (size_t i = 0; i < count && st != STATUS_OK; i++) {
+        by = i;
         st =
             checkpoint_open(view_of(k->e->checkpoint), origin, &keys[i], 1, k->now_s, &k->head);
     }
     if (st != STATUS_OK) {
-        return no(k, st, "the head of the log %s: %s", k->e->origin, status_text(st));
+        return evidence_no(k, st, "the head of the log %s: %s", k->e->origin, status_text(st));
     }
     struct hash leaf;
     struct hash proof[TREE_PROOF_HASHES_MAX];
     if (!read_proof(k->e->inclusion, k->e->n_inclusion, proof)) {
-        return no(k, STATUS_MALFORMED, "the inclusion proof is not readable");
+        return evidence_no(k, STATUS_MALFORMED, "the inclusion proof is not readable");
     }
     tree_leaf_hash(k->e->entry.data, k->e->entry.len, &leaf);
     st = tree_check_inclusion(&k->head.checkpoint.root, k->head.checkpoint.size, &leaf,
                               k->e->index, proof, k->e->n_inclusion);
     if (st != STATUS_OK) {
-        return no(k, STATUS_BAD_PROOF, "the entry is not in the log under the signed head");
+        return evidence_no(k, STATUS_BAD_PROOF,
+                           "the entry is not in the log under the signed head");
     }
     struct charter_witness witnesses[WITNESSES_MAX];
     k->found->cosigned_of =
         charter_witnesses(k->charter, k->origin.institution, k->now_s, witnesses);
+    int64_t oldest_s = 0;
     k->found->cosigned_by = charter_cosigned(k->charter, k->origin.institution, &k->head.note,
-                                             k->now_s, NULL, NULL);
+                                             k->now_s, &oldest_s, NULL);
+    /* What was logged before a key ended or a member left stays valid (DESIGN 7);
+     * that it was before, a witness must say. */
+    int64_t to = charter_log_key_to(m, keys[by].public_key);
+    int64_t at_s = k->found->cosigned_by > 0 ? oldest_s : k->now_s;
+    if ((to > 0 && at_s >= to) || !charter_is_member(m, at_s)) {
+        return evidence_no(
+            k, STATUS_REFUSED,
+            "no witness cosigned this head of %s before its key ended or its hospital left",
+            k->e->origin);
+    }
     return STATUS_OK;
 }
 
@@ -258,6 +302,17 @@ sealed_of(const Hr__PubEntry *e)
                                                          : NULL;
 }
 
+const Hr__Item *
+evidence_row(const struct checking *k, size_t at)
+{
+    for (size_t i = 0; i < k->report->n_items; i++) {
+        if (strcmp(k->report->items[i]->code, k->e->item) == 0 && at-- == 0) {
+            return k->report->items[i];
+        }
+    }
+    return NULL;
+}
+
 static enum status
 check_record(struct checking *k)
 {
@@ -265,11 +320,11 @@ check_record(struct checking *k)
     enum status st = pb_unpack(&hr__pub_entry__descriptor, view_of(k->e->entry),
                                ENTRY_BYTES_MAX, &k->arena, &m);
     if (st != STATUS_OK) {
-        return no(k, st, "the entry is not readable");
+        return evidence_no(k, st, "the entry is not readable");
     }
     const ProtobufCBinaryData *sealed = sealed_of((const Hr__PubEntry *)m);
     if (sealed == NULL || sealed->len != HASH_BYTES) {
-        return no(k, STATUS_MALFORMED, "the entry publishes no result");
+        return evidence_no(k, STATUS_MALFORMED, "the entry publishes no result");
     }
     if (k->e->record.len == 0 && k->e->k.len == 0) {
         return STATUS_OK; /* withheld: what was logged, when, by whom */
@@ -278,10 +333,10 @@ check_record(struct checking *k)
     struct hash hash;
     record_sealed(record, &hash);
     if (memcmp(hash.bytes, sealed->data, HASH_BYTES) != 0) {
-        return no(k, STATUS_BAD_PROOF, "the record is not the one that was published");
+        return evidence_no(k, STATUS_BAD_PROOF, "the record is not the one that was published");
     }
     if (k->e->k.len != KEY_BYTES) {
-        return no(k, STATUS_MALFORMED, "the record's key is missing");
+        return evidence_no(k, STATUS_MALFORMED, "the record's key is missing");
     }
     uint8_t *plain = malloc(record.count + 1);
     size_t count = 0;
@@ -294,133 +349,24 @@ check_record(struct checking *k)
         st = pb_unpack(&hr__report__descriptor, (struct view){plain, count}, REPORT_BYTES_MAX,
                        &k->arena, &m);
     } else {
-        st = no(k, STATUS_BAD_PROOF, "the record does not open with the key in the file");
+        st = evidence_no(k, STATUS_BAD_PROOF,
+                         "the record does not open with the key in the file");
     }
     sodium_memzero(plain, record.count);
     free(plain);
     if (st != STATUS_OK) {
-        return k->reason[0] != '\0' ? st : no(k, st, "the report is not readable");
+        return k->reason[0] != '\0' ? st : evidence_no(k, st, "the report is not readable");
     }
     k->report = (const Hr__Report *)m;
     if (strcmp(k->report->institution, k->origin.institution) != 0) {
-        return no(k, STATUS_BAD_PROOF, "the report names another institution than its log");
+        return evidence_no(k, STATUS_BAD_PROOF,
+                           "the report names another institution than its log");
+    }
+    if (evidence_row(k, 0) == NULL) {
+        return evidence_no(k, STATUS_MALFORMED, "the file is about no row of its report");
     }
     k->found->opened = true;
     return STATUS_OK;
-}
-
-/* ---- decisions ---- */
-
-static enum status
-check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list)
-{
-    size_t at = d->pack_hash.len == HASH_BYTES
-                    ? policy_set_find_hash(k->policy, d->pack_hash.data)
-                    : SIZE_MAX;
-    const char *verdict = d->verdict;
-    k->found->decisions++;
-    if (at == SIZE_MAX) {
-        k->found->decisions_unknown++;
-        json_array_append_new(
-            list, json_pack("{s:s,s:s,s:n}", "pack", d->pack, "verdict", verdict, "replayed"));
-        return STATUS_OK;
-    }
-    char error[160];
-    struct policy_arena arena = {0};
-    struct hr_policy_input input;
-    struct hr_decision decision;
-    json_t *json =
-        d->input.len > JSON_BYTES_MAX
-            ? NULL
-            : policy_json_parse((const char *)d->input.data, d->input.len, error, sizeof error);
-    enum status st = STATUS_MALFORMED;
-    if (json != NULL) {
-        st = policy_input_from_json(json, &arena, &input);
-    }
-    bool same = false;
-    if (st == STATUS_OK) {
-        hr_decide(policy_set_pack(k->policy, at), policy_set_catalog(k->policy), &input,
-                  &decision);
-        same = strcmp(hr_verdict_name(decision.verdict), verdict) == 0 &&
-               strcmp(hr_verdict_name(decision.at_best), d->at_best) == 0;
-        const char *moment = json_string_value(json_object_get(json, "at"));
-        json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s,s:b}", "pack", d->pack,
-                                              "verdict", verdict, "at_best", d->at_best, "at",
-                                              moment == NULL ? "" : moment, "replayed", same));
-    }
-    policy_arena_free(&arena);
-    json_decref(json);
-    if (st != STATUS_OK) {
-        return no(k, STATUS_MALFORMED, "a decision in the file is not readable");
-    }
-    if (!same) {
-        return no(k, STATUS_BAD_PROOF, "the decision of pack %s comes out differently here",
-                  d->pack);
-    }
-    return STATUS_OK;
-}
-
-/* ---- what was found ---- */
-
-static void
-describe_report(struct checking *k, json_t *o)
-{
-    const Hr__Report *r = k->report;
-    json_object_set_new(o, "report_id", json_string(r->report_id));
-    json_object_set_new(o, "kind", json_string(r->kind));
-    json_object_set_new(o, "status", json_string(r->status));
-    json_object_set_new(o, "patient", json_string(r->patient == NULL ? "" : r->patient->name));
-    json_t *items = json_array();
-    for (size_t i = 0; i < r->n_items; i++) {
-        const Hr__Item *it = r->items[i];
-        if (k->e->item[0] == '\0' || strcmp(k->e->item, it->code) == 0) {
-            json_array_append_new(
-                items,
-                json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "item", it->code, "name", it->name,
-                          "value", it->value, "unit", it->unit, "status", it->status,
-                          "examined_at",
-                          it->examined_at[0] != '\0' ? it->examined_at : r->examined_at));
-        }
-    }
-    json_object_set_new(o, "items", items);
-}
-
-static json_t *
-describe(struct checking *k)
-{
-    json_t *o = json_object();
-    char made[26];
-    decision_time((int64_t)(k->e->made_at_ms / 1000), made);
-    json_object_set_new(o, "origin", json_string(k->e->origin));
-    json_object_set_new(o, "index", json_integer((json_int_t)k->e->index));
-    json_object_set_new(o, "size", json_integer((json_int_t)k->head.checkpoint.size));
-    json_object_set_new(o, "network", json_string(k->origin.network));
-    json_object_set_new(o, "issuer", json_string(k->origin.institution));
-    const Hr__MemberRow *m = charter_member(k->charter, k->origin.institution);
-    json_object_set_new(o, "issuer_name", json_string(m == NULL ? "" : m->name));
-    json_object_set_new(o, "cosigned",
-                        json_pack("{s:I,s:I}", "by", (json_int_t)k->found->cosigned_by, "of",
-                                  (json_int_t)k->found->cosigned_of));
-    json_object_set_new(o, "made_at", json_string(made));
-    json_object_set_new(o, "made_by", json_string(k->e->made_by));
-    json_t *versions = json_object();
-    for (enum charter_kind kind = CHARTER_ROOT; kind < CHARTER_KIND_COUNT; kind++) {
-        const struct charter_document *d = charter_document(k->charter, kind);
-        if (d != NULL) {
-            char issued[26];
-            decision_time(d->head.issued_at_s, issued);
-            json_object_set_new(
-                versions, charter_kind_text(kind),
-                json_pack("{s:I,s:s,s:b}", "version", (json_int_t)d->head.version, "issued_at",
-                          issued, "stale", charter_is_stale(k->charter, kind, k->now_s)));
-        }
-    }
-    json_object_set_new(o, "charter", versions);
-    json_object_set_new(o, "opened", json_boolean(k->found->opened));
-    if (k->report != NULL) {
-        describe_report(k, o);
-    }
-    return o;
 }
 
 static enum status
@@ -431,27 +377,35 @@ check_all(struct checking *k, struct view file, const struct charter_document *r
     enum status st =
         pb_unpack(&hr__evidence__descriptor, body, EVIDENCE_BYTES_MAX, &k->arena, &m);
     if (st != STATUS_OK) {
-        return no(k, st, "the file is damaged: %s", status_text(st));
+        return evidence_no(k, st, "the file is damaged: %s", status_text(st));
     }
     k->e = (const Hr__Evidence *)m;
     if (k->e->format != 1) {
-        return no(k, STATUS_UNSUPPORTED, "evidence of format %u, this version reads format 1",
-                  k->e->format);
+        return evidence_no(k, STATUS_UNSUPPORTED,
+                           "evidence of format %u, this version reads format 1", k->e->format);
     }
     st = read_charter(k, root);
     st = st == STATUS_OK ? check_maker(k) : st;
     st = st == STATUS_OK ? check_log(k) : st;
     st = st == STATUS_OK ? check_record(k) : st;
-    json_t *decisions = json_array();
-    for (size_t i = 0; st == STATUS_OK && i < k->e->n_decisions; i++) {
-        st = check_decision(k, k->e->decisions[i], decisions);
+    if (st == STATUS_OK && k->e->made_at_ms / 1000 > (uint64_t)seconds_max) {
+        st = evidence_no(k, STATUS_MALFORMED, "the time at which the file was made is none");
     }
+    json_t *decisions = json_array();
+    json_t *moments = json_array();
+    st = st == STATUS_OK ? evidence_check_decisions(k, decisions, moments) : st;
     if (st == STATUS_OK) {
+        char made[26];
+        decision_time((int64_t)(k->e->made_at_ms / 1000), made);
         k->found->replayed = k->found->decisions > k->found->decisions_unknown;
-        k->found->json = describe(k);
+        k->found->json = evidence_describe(k);
         json_object_set(k->found->json, "decisions", decisions);
+        json_object_set_new(k->found->json, "claims",
+                            json_pack("{s:s,s:s,s:O}", "made_at", made, "made_by",
+                                      k->e->made_by, "decided_at", moments));
     }
     json_decref(decisions);
+    json_decref(moments);
     return st;
 }
 
@@ -474,10 +428,10 @@ evidence_check(struct view file, const struct charter_document *root,
     k->now_s = now_s;
     pb_arena_init(&k->arena, memory, ARENA_BYTES, HEAP_BYTES_MAX);
     if (file.count > EVIDENCE_BYTES_MAX) {
-        st =
-            no(k, STATUS_TOO_BIG, "over %d bytes, which no evidence takes", EVIDENCE_BYTES_MAX);
+        st = evidence_no(k, STATUS_TOO_BIG, "over %d bytes, which no evidence takes",
+                         EVIDENCE_BYTES_MAX);
     } else if (!evidence_is(file)) {
-        st = no(k, STATUS_UNSUPPORTED, "not an evidence file of a version known here");
+        st = evidence_no(k, STATUS_UNSUPPORTED, "not an evidence file of a version known here");
     } else {
         st = check_all(k, file, root);
     }

@@ -19,7 +19,7 @@ struct making {
     Hr__Evidence e;
     ProtobufCBinaryData notes[NOTES_MAX];
     Hr__ProvenRow *rows[ROWS_MAX];
-    void *blocks[ROWS_MAX * 3 + 64];
+    void *blocks[ROWS_MAX * 3 + NOTES_MAX + 1024];
     size_t block_count;
     bool failed;
 };
@@ -50,13 +50,14 @@ copy_of(struct making *m, const void *bytes, size_t count)
     return (ProtobufCBinaryData){count, p};
 }
 
-/* Hashes as a list of byte strings. */
+/* Hashes as a list of byte strings, list and bytes in one block. */
 static ProtobufCBinaryData *
 hashes(struct making *m, const struct hash *list, size_t count)
 {
-    ProtobufCBinaryData *out = take(m, count * sizeof *out);
+    ProtobufCBinaryData *out = take(m, count * (sizeof *out + HASH_BYTES));
     for (size_t i = 0; out != NULL && i < count; i++) {
-        out[i] = copy_of(m, list[i].bytes, HASH_BYTES);
+        out[i] = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(out + count) + i * HASH_BYTES};
+        memcpy(out[i].data, list[i].bytes, HASH_BYTES);
     }
     return out;
 }
@@ -277,7 +278,7 @@ evidence_make(const struct lookup *l, const struct lookup_result *r, struct stor
     if (st == STATUS_OK) {
         m->e.inclusion = hashes(m, proof, proof_count);
         m->e.n_inclusion = proof_count;
-        if (leaf->report != NULL) {
+        if (leaf->report != NULL && r->item != NULL) {
             m->e.record = copy_of(m, leaf->record, leaf->record_bytes);
             m->e.k = copy_of(m, leaf->k, KEY_BYTES);
             m->e.item = (char *)(uintptr_t)r->code;

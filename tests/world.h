@@ -40,6 +40,8 @@ struct world_options {
     bool no_quality, no_policy, unknown_pack;
     bool quality_stale, members_stale, policy_stale;
     unsigned listings, rounds; /* further ones of h0, before the one that counts */
+    int64_t key_to_s;          /* the keys of h0 end */
+    const char *left;          /* first day on which h0 is no member */
 };
 
 struct world {
@@ -89,6 +91,8 @@ world_members(const struct world_options *o)
         m[i].row.n_listings = i == 0 ? n + 1 : 1;
         m[i].row.listings_known = true;
         m[i].row.alliances_known = true;
+        m[i].row.left = i == 0 && o->left != NULL ? text_of(o->left) : m[i].row.left;
+        m[i].keys.to = i == 0 ? (uint64_t)o->key_to_s : 0;
         rows[i] = &m[i].row.base;
     }
     struct charter_head head = fixture_head(CHARTER_MEMBERS, 1);
