@@ -205,10 +205,11 @@ check_maker(struct checking *k)
     e.record = e.k = e.signature = (ProtobufCBinaryData){0, NULL};
     size_t body = hr__evidence__get_packed_size(&e);
     if (m == NULL) {
-        return no(k, STATUS_REFUSED, "who made the file is not a member in this charter");
+        return evidence_no(k, STATUS_REFUSED,
+                           "who made the file is not a member in this charter");
     }
     if (k->e->signature.len != crypto_sign_BYTES) {
-        return no(k, STATUS_BAD_SIGNATURE, "its maker did not sign it");
+        return evidence_no(k, STATUS_BAD_SIGNATURE, "its maker did not sign it");
     }
     uint8_t *text = malloc(EVIDENCE_HEAD_BYTES + body);
     if (text == NULL) {
@@ -225,9 +226,9 @@ check_maker(struct checking *k)
     }
     free(text);
     return good ? STATUS_OK
-                : no(k, STATUS_BAD_SIGNATURE,
-                     "it was altered after %s made it: its signature does not match",
-                     m->institution);
+                : evidence_no(k, STATUS_BAD_SIGNATURE,
+                              "it was altered after %s made it: its signature does not match",
+                              m->institution);
 }
 
 /* ---- the log ---- */
