@@ -344,6 +344,7 @@ test_versions_of_members_carry_keys_on(void **state)
     assert_int_equal(epochs[1]->ended, FIXTURE_NOW + 40);
     assert_int_equal(opened_by(c, "h4", 4), 1);
     charter_free(c);
+    fixture_doc_free(&lost);
 
     /* Nobody vanishes. */
     put("m4.yaml", "network: yx.cn\nversion: 4\nvalid_days: 30\nprevious: m2.charter\n"

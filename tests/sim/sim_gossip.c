@@ -19,15 +19,16 @@ deliver(struct world *w, struct message *m)
 {
     struct node *n = &w->nodes[m->to];
     if (n->up && m->life == w->lives[m->to]) {
-        struct gossip_event e = {.session = m->session,
-                                 .institution = w->nodes[m->from].institution,
-                                 .instance = w->nodes[m->from].instance,
-                                 .dialled = m->dialled,
-                                 .request = m->request,
-                                 .kind = m->kind,
-                                 .last = m->last,
-                                 .message = {m->bytes, m->message_count},
-                                 .raw = {m->bytes + m->message_count, m->raw_count}};
+        struct gossip_event e = {
+            .session = m->session,
+            .institution = w->nodes[m->from].institution,
+            .instance = w->nodes[m->from].instance,
+            .dialled = m->dialled,
+            .request = m->request,
+            .kind = m->kind,
+            .last = m->last,
+            .message = {m->bytes, m->message_count},
+            .raw = {m->bytes == NULL ? NULL : m->bytes + m->message_count, m->raw_count}};
         switch (m->type) {
         case MSG_FRAME:
             e.type = GOSSIP_FRAME;
