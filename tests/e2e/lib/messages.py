@@ -65,4 +65,5 @@ def main():
     sys.stdout.buffer.write(text.encode(a.charset))
 
 
-main()
+if __name__ == "__main__":
+    main()
