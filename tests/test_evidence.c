@@ -210,16 +210,27 @@ no_key_that_opens_more_is_in_it(void **state)
     hr__evidence__free_unpacked(e, NULL);
 }
 
-/* Members that are proven; signatures that drop out may lower the count. */
-static char *
-meaning(const struct made *m)
+/* Does the file, as just checked, say nothing but what `before` says?  Its maker may
+ * say less: no record, no decision, fewer cosignatures and witnesses. */
+static bool
+says_no_other(const struct made *m, const json_t *before)
 {
-    json_t *o = json_deep_copy(m->found.json);
-    json_object_del(o, "claims");
-    json_object_del(o, "cosigned");
-    char *text = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT);
-    json_decref(o);
-    return text;
+    const char *name;
+    json_t *value;
+    const json_t *cosigned = json_object_get(before, "cosigned");
+    json_object_foreach(m->found.json, name, value)
+    {
+        bool own = strcmp(name, "claims") == 0 || strcmp(name, "cosigned") == 0 ||
+                   (strcmp(name, "opened") == 0 && !json_is_true(value)) ||
+                   (strcmp(name, "decisions") == 0 && json_array_size(value) == 0);
+        if (!own && !json_equal(value, json_object_get(before, name))) {
+            return false;
+        }
+    }
+    return (json_int_t)m->found.cosigned_by <=
+               json_integer_value(json_object_get(cosigned, "by")) &&
+           (json_int_t)m->found.cosigned_of <=
+               json_integer_value(json_object_get(cosigned, "of"));
 }
 
 static void
@@ -229,8 +240,7 @@ any_byte_changed_is_refused_or_changes_no_meaning(void **state)
     uint8_t *file = malloc(m->count);
     size_t accepted = 0;
     OK(check(m, m->file, m->count));
-    char *before = meaning(m);
-    size_t by = m->found.cosigned_by, of = m->found.cosigned_of;
+    json_t *before = json_deep_copy(m->found.json);
     for (size_t i = 0; i < m->count; i++) {
         static const uint8_t masks[] = {0x01, 0x80, 0x20};
         memcpy(file, m->file, m->count);
@@ -238,23 +248,21 @@ any_byte_changed_is_refused_or_changes_no_meaning(void **state)
         if (check(m, file, m->count) == STATUS_OK) {
             fail_msg("byte %zu is taken", i);
         }
-        /* and if its maker changes it and signs anew? */
+        /* And if its maker changes it and signs anew?  Rows of witnesses may be missing
+         * then: they are at least that many (evidence.h). */
         Hr__Evidence *e = hr__evidence__unpack(NULL, m->count - EVIDENCE_HEAD_BYTES,
                                                file + EVIDENCE_HEAD_BYTES);
         if (e == NULL || check_message(m, e) != STATUS_OK) {
             continue;
         }
         accepted++;
-        char *after = meaning(m);
-        if (strcmp(before, after) != 0 || m->found.cosigned_by > by ||
-            m->found.cosigned_of != of || !m->found.opened || !m->found.replayed) {
-            fail_msg("byte %zu: %s", i, after);
+        if (!says_no_other(m, before)) {
+            fail_msg("byte %zu: %s", i, json_dumps(m->found.json, 0));
         }
-        free(after);
     }
     print_message("%zu of %zu changes by the maker were harmless\n", accepted, m->count);
     assert_true(accepted < m->count / 10);
-    free(before);
+    json_decref(before);
     free(file);
 }
 
