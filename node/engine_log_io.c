@@ -166,9 +166,11 @@ engine_log_call(struct engine *e, const struct call *call, struct call_sink *sin
     struct view note;
     uint64_t index = (uint64_t)json_integer_value(json_object_get(call->args, "index"));
     bool prove = strcmp(what, "prove") == 0;
+    bool signed_head = false;
     enum status st = store_begin_read(e->store, &txn);
     if (st == STATUS_OK) {
         st = newest_note(log, txn, prove, index, &note);
+        signed_head = st == STATUS_OK;
         if (st == STATUS_OK && prove) {
             st = print_proof(log, txn, note, index, sink);
         } else if (st == STATUS_OK && strcmp(what, "tiles") == 0) {
@@ -183,7 +185,7 @@ engine_log_call(struct engine *e, const struct call *call, struct call_sink *sin
         }
         store_abort(txn);
     }
-    if (prove && st == STATUS_NOT_FOUND) {
+    if (prove && signed_head && st == STATUS_NOT_FOUND) {
         engine_text(sink, true, "huren: log: no signed head covers entry %" PRIu64 " of %s\n",
                     index, log->origin);
     } else if (st != STATUS_OK && st != STATUS_NOT_FOUND) {

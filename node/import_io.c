@@ -17,7 +17,7 @@ struct waiting {
     char *report_id;
     char *json; /* with --json: the report as --dry-run prints it */
     bool never; /* not sent: `why` says why */
-    const char *why;
+    char *why;
 };
 
 struct importer {
@@ -61,6 +61,7 @@ forget_part(struct importer *im)
         free(im->waiting[i].bytes);
         free(im->waiting[i].source);
         free(im->waiting[i].report_id);
+        free(im->waiting[i].why);
         free(im->waiting[i].json);
     }
     im->count = 0;
@@ -306,8 +307,8 @@ importer_report(struct importer *im, const struct normalised *n)
     hr__report__pack(&report, w->bytes);
     im->bytes += w->count;
     w->never = n->action == NORMALISE_HOLD || n->action == NORMALISE_IGNORE;
-    w->why = n->action == NORMALISE_HOLD ? "held back: not released, or no usable number"
-                                         : "not a patient's result";
+    w->why = copy_text(n->action_reason == NULL ? normalise_action_text(n->action)
+                                                : n->action_reason);
     if (!w->never) {
         json_array_append_new(im->reports,
                               json_pack("{s:i}", "withdraw", (int)n->withdraw_reason));
