@@ -16,6 +16,7 @@
 #include "node/config.h"
 #include "node/gossip.h"
 #include "node/home_io.h"
+#include "node/lookup.h"
 #include "node/net.h"
 #include "node/policy_json.h"
 #include "node/publish.h"
@@ -60,7 +61,8 @@ struct network {
     struct network_keys keys;
     struct note_signer witness;
     uint8_t ledger_key[KEY_BYTES];
-    struct charter *charter; /* NULL until a root and members are adopted */
+    struct charter *charter;     /* NULL until a root and members are adopted */
+    struct lookup_counts counts; /* of this charter */
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t epoch_count;
     struct own_log pub, exch;

@@ -38,6 +38,7 @@ engine_retire_charter(struct network *n)
         e->retired = r;
     }
     n->charter = NULL;
+    memset(&n->counts, 0, sizeof n->counts);
     free_retired(e);
 }
 
@@ -299,7 +300,8 @@ begin(struct lookup_run *run)
                                  .charter = n->charter,
                                  .policy = n->engine->policy,
                                  .epochs = n->epochs,
-                                 .epoch_count = n->epoch_count};
+                                 .epoch_count = n->epoch_count,
+                                 .counts = &n->counts};
     struct store_txn *txn;
     enum status st = store_begin_read(n->engine->store, &txn);
     if (st != STATUS_OK) {
@@ -605,6 +607,9 @@ decide(struct lookup_run *run)
     struct engine *e = run->network->engine;
     struct store_txn *txn;
     run->state = RUN_DECIDING;
+    if (run->lookup->place.charter != run->network->charter) {
+        run->lookup->place.counts = NULL; /* they are of the new one */
+    }
     enum status st = store_begin_read(e->store, &txn);
     if (st == STATUS_OK) {
         st = lookup_decide(run->lookup, txn, engine_now_ms() / 1000);

@@ -33,6 +33,24 @@ struct lookup_question {
     const char *encounter;
 };
 
+/* Who cosigned the newest cosigned head of a log, counted before: the signatures of a
+ * head are checked once in LOOKUP_COUNTED_S, not for each look-up. */
+enum { LOOKUP_COUNTED_MAX = 64, LOOKUP_COUNTED_S = 10 };
+
+struct lookup_counted {
+    uint32_t log; /* 0: empty */
+    int64_t at_s;
+    struct hash note; /* SHA-256 of the head; all zero: none is stored */
+    uint64_t size;
+    size_t by, of;
+};
+
+/* Empty (all zero) at first and whenever the charter changes. */
+struct lookup_counts {
+    size_t next;
+    struct lookup_counted at[LOOKUP_COUNTED_MAX];
+};
+
 /* Where it is asked.  Borrowed until lookup_free. */
 struct lookup_place {
     const char *network;
@@ -41,6 +59,7 @@ struct lookup_place {
     const struct policy_set *policy;
     const struct network_key *epochs;
     size_t epoch_count;
+    struct lookup_counts *counts; /* of this charter, or NULL: nothing is remembered */
 };
 
 enum lookup_state {
