@@ -109,6 +109,8 @@ struct store_txn {
 
     struct tail_row *pending; /* appended in this transaction */
     size_t pending_count, pending_capacity;
+    uint32_t *pending_heads; /* chains through `next` of the first pending_chained rows */
+    size_t pending_heads_count, pending_chained;
     MDB_cursor *cursor[DB_COUNT]; /* of raw_put_next; NULL until used */
     bool not_last[DB_COUNT];      /* its rows do not go to the end of the database */
     struct txn_log *touched;      /* logs whose size or indexed_to changed */

@@ -504,6 +504,7 @@ txn_free(struct store_txn *t)
         pthread_mutex_unlock(&s->lock);
     }
     free(t->pending);
+    free(t->pending_heads);
     free(t->touched);
     free(t);
 }

@@ -8,7 +8,7 @@
 
 #include "store/log.h"
 
-enum { HEADS_MIN = 1024, ROWS_MIN = 1024, LOAD_ENTRIES = 256 };
+enum { HEADS_MIN = 1024, ROWS_MIN = 1024, LOAD_ENTRIES = 256, PENDING_WALKED = 32 };
 
 enum status
 tail_init(struct tail *tail)
@@ -46,13 +46,20 @@ tail_free(struct tail *tail)
     memset(tail, 0, sizeof *tail);
 }
 
+/* `heads` is a power of two. */
 static size_t
-head_of(const struct tail *tail, const uint8_t handle[TOKEN_BYTES])
+head_among(const struct tail *tail, size_t heads, const uint8_t handle[TOKEN_BYTES])
 {
     uint64_t h = (get_be64(handle) ^ tail->seed) * 0xff51afd7ed558ccdu;
 
     h = ((h ^ (h >> 32)) + get_be64(handle + 8)) * tail->seed;
-    return (size_t)(h >> 32) & (tail->heads_count - 1);
+    return (size_t)(h >> 32) & (heads - 1);
+}
+
+static size_t
+head_of(const struct tail *tail, const uint8_t handle[TOKEN_BYTES])
+{
+    return head_among(tail, tail->heads_count, handle);
 }
 
 static void
@@ -341,6 +348,61 @@ collect(struct tail_row **rows, size_t *count, size_t *capacity, const struct ta
     return STATUS_OK;
 }
 
+/* Chain what this transaction appended since the last call.  False without
+ * memory: then the rows are walked one by one. */
+static bool
+chain_pending(struct store_txn *t)
+{
+    size_t heads = t->pending_heads_count;
+
+    if (heads < t->pending_count) {
+        heads = heads == 0 ? HEADS_MIN : heads;
+        while (heads < t->pending_count) {
+            heads *= 2;
+        }
+        uint32_t *bigger = calloc(heads, sizeof *bigger);
+        if (bigger == NULL || t->pending_count >= UINT32_MAX) {
+            free(bigger);
+            return false;
+        }
+        free(t->pending_heads);
+        t->pending_heads = bigger;
+        t->pending_heads_count = heads;
+        t->pending_chained = 0;
+    }
+    for (; t->pending_chained < t->pending_count; t->pending_chained++) {
+        struct tail_row *row = &t->pending[t->pending_chained];
+        uint32_t *head = &t->pending_heads[head_among(&t->s->tail, heads, row->handle)];
+        row->next = *head;
+        *head = (uint32_t)t->pending_chained + 1;
+    }
+    return true;
+}
+
+/* Add the rows that this transaction itself appended. */
+static enum status
+find_pending(struct store_txn *t, const uint8_t handle[TOKEN_BYTES], struct tail_row **rows,
+             size_t *count, size_t *capacity)
+{
+    enum status st = STATUS_OK;
+
+    if (t->pending_count > PENDING_WALKED && chain_pending(t)) {
+        uint32_t i = t->pending_heads[head_among(&t->s->tail, t->pending_heads_count, handle)];
+        for (; i != 0 && st == STATUS_OK; i = t->pending[i - 1].next) {
+            if (memcmp(t->pending[i - 1].handle, handle, TOKEN_BYTES) == 0) {
+                st = collect(rows, count, capacity, &t->pending[i - 1]);
+            }
+        }
+        return st;
+    }
+    for (size_t i = 0; i < t->pending_count && st == STATUS_OK; i++) {
+        if (memcmp(t->pending[i].handle, handle, TOKEN_BYTES) == 0) {
+            st = collect(rows, count, capacity, &t->pending[i]);
+        }
+    }
+    return st;
+}
+
 enum status
 tail_find(struct store_txn *t, const uint8_t handle[TOKEN_BYTES], struct tail_row **rows,
           size_t *count)
@@ -363,11 +425,7 @@ tail_find(struct store_txn *t, const uint8_t handle[TOKEN_BYTES], struct tail_ro
         i = row->next;
     }
     pthread_mutex_unlock(&tail->lock);
-    for (size_t i = 0; i < t->pending_count && st == STATUS_OK; i++) {
-        if (memcmp(t->pending[i].handle, handle, TOKEN_BYTES) == 0) {
-            st = collect(rows, count, &capacity, &t->pending[i]);
-        }
-    }
+    st = st == STATUS_OK ? find_pending(t, handle, rows, count, &capacity) : st;
     if (st != STATUS_OK) {
         free(*rows);
         *rows = NULL;
