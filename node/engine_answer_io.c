@@ -19,7 +19,7 @@ enum { REASON_RECEIPT = 2, REASON_FORBIDDEN = 5 };
 struct reply {
     struct hash asked;
     uint64_t asked_index;
-    uint8_t entry[ENTRY_BYTES_MAX];
+    uint8_t *entry; /* malloced */
     size_t entry_count;
     uint64_t index;
     uint8_t *raw; /* u32 length and bytes of each record given */
@@ -34,7 +34,7 @@ struct answer {
     char institution[INSTITUTION_CHARS_MAX + 1];
     char exch_origin[ORIGIN_CHARS_MAX + 1];
     size_t count;
-    struct reply replies[LOOKUPS_PER_REQUEST_MAX];
+    struct reply *replies; /* as many as were asked */
 };
 
 static void
@@ -42,7 +42,9 @@ answer_free(struct answer *a)
 {
     for (size_t i = 0; i < a->count; i++) {
         free(a->replies[i].raw);
+        free(a->replies[i].entry);
     }
+    free(a->replies);
     free(a);
 }
 
@@ -90,6 +92,21 @@ give(struct network *n, struct store_txn *txn, const Hr__Leaf *leaf, struct repl
 }
 
 static enum status
+pack_entry(const Hr__ExchEntry *e, struct reply *r)
+{
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    enum status st = pb_pack(&e->base, bytes, sizeof bytes, &r->entry_count);
+    if (st == STATUS_OK) {
+        r->entry = malloc(r->entry_count);
+        if (r->entry == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        memcpy(r->entry, bytes, r->entry_count);
+    }
+    return st;
+}
+
+static enum status
 pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, struct reply *r)
 {
     Hr__Leaf *given[LOOKUP_LEAVES_ASKED_MAX];
@@ -116,7 +133,7 @@ pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, s
     }
     e.what_case = HR__EXCH_ENTRY__WHAT_ANSWERED;
     e.answered = &m;
-    return st == STATUS_OK ? pb_pack(&e.base, r->entry, sizeof r->entry, &r->entry_count) : st;
+    return st == STATUS_OK ? pack_entry(&e, r) : st;
 }
 
 static enum status
@@ -132,7 +149,7 @@ pack_refused(struct answer *a, struct reply *r, uint32_t reason)
     m.reason = reason;
     e.what_case = HR__EXCH_ENTRY__WHAT_REFUSED;
     e.refused = &m;
-    return pb_pack(&e.base, r->entry, sizeof r->entry, &r->entry_count);
+    return pack_entry(&e, r);
 }
 
 static enum status
@@ -289,6 +306,9 @@ read_request(struct answer *a, struct view message)
          origin.log != ORIGIN_EXCH || strcmp(origin.institution, a->institution) != 0 ||
          strcmp(origin.network, a->network->name) != 0)) {
         st = STATUS_MALFORMED;
+    }
+    if (st == STATUS_OK && (a->replies = calloc(ask->n_asked, sizeof *a->replies)) == NULL) {
+        st = STATUS_NO_MEMORY;
     }
     if (st == STATUS_OK) {
         st = store_begin_read(a->network->engine->store, &txn);

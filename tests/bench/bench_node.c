@@ -1,8 +1,9 @@
 /* bench_node: one home driven through its engine, for scripts/bench.sh.
  *
  *   bench_node load HOME N               N reports of N patients, published
- *   bench_node publish HOME N BATCH      N reports, BATCH to a transaction; a signed
- *                                        head after each; index rows written at the end
+ *   bench_node publish HOME N BATCH [FIRST]   N reports from number FIRST on, BATCH to a
+ *                                        transaction; a signed head after each; index rows
+ *                                        written at the end
  *   bench_node insert HOME N FLIGHT FIRST   N reports from number FIRST on, each a call of
  *                                        its own, FLIGHT waiting
  *   bench_node ready HOME N              wait until the first N patients are found here
@@ -380,7 +381,7 @@ publish(struct engine *e, uint64_t n, uint64_t batch)
         must(store_begin_write(e->store, STORE_PUBLISH, batch * 1500, &txn), "begin");
         must(publisher_begin(&p, &net->publish, txn, net->pub.id), "begin");
         for (uint64_t end = at + batch < n ? at + batch : n; at < end; at++) {
-            sample_set(&s, at);
+            sample_set(&s, run.first + at);
             randombytes_buf(random, sizeof random);
             must(publisher_add(&p, &s.report, 0, (const uint8_t(*)[KEY_BYTES])random, &plan,
                                &fatal),
@@ -456,6 +457,7 @@ main(int argc, char **argv)
     wait_gate(e);
     double began = 0, cpu = 0;
     if (strcmp(what, "publish") == 0) {
+        run.first = argc > 5 ? number(argv, argc, 5) : 0;
         hold(e, argv[2]);
         began = now_s();
         cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
