@@ -6,9 +6,15 @@
 #include <string.h>
 
 #include "node/normalise_print.h"
+#include "proto/limits.h"
 #include "proto/text.h"
 
-enum { PART_REPORTS = 500, PART_BYTES = 8 * 1024 * 1024, RETRY_AT_ONCE = 64 };
+enum {
+    PART_REPORTS = 500,
+    PART_BYTES = 8 * 1024 * 1024,
+    RETRY_AT_ONCE = 64,
+    RETRY_BYTES = 64 * 1024 * 1024
+};
 
 struct waiting {
     uint8_t *bytes;
@@ -33,7 +39,9 @@ struct importer {
     size_t lines_count;
     struct view *blobs; /* malloced copies, of retry */
     char *names[RETRY_AT_ONCE];
-    size_t blob_count;
+    size_t blob_count, blob_bytes;
+    bool blobs_full; /* the rest is for the next page */
+    bool lost;       /* a part could not be stored */
 };
 
 struct importer *
@@ -55,14 +63,20 @@ importer_open(struct cli *cli, const char *network)
 }
 
 static void
+waiting_free(struct waiting *w)
+{
+    free(w->bytes);
+    free(w->source);
+    free(w->report_id);
+    free(w->json);
+    free(w->why);
+}
+
+static void
 forget_part(struct importer *im)
 {
     for (size_t i = 0; i < im->count; i++) {
-        free(im->waiting[i].bytes);
-        free(im->waiting[i].source);
-        free(im->waiting[i].report_id);
-        free(im->waiting[i].why);
-        free(im->waiting[i].json);
+        waiting_free(&im->waiting[i]);
     }
     im->count = 0;
     im->bytes = 0;
@@ -111,15 +125,27 @@ static void
 take_blob(void *ctx, const char *name, struct view bytes)
 {
     struct importer *im = ctx;
-    uint8_t *copy = malloc(bytes.count + 1);
-    char *label = malloc(strlen(name) + 1);
-    if (im->blobs == NULL || im->blob_count == RETRY_AT_ONCE || copy == NULL || label == NULL) {
-        free(copy);
-        free(label);
+    if (im->blobs == NULL || im->blob_count == RETRY_AT_ONCE ||
+        (im->blob_count > 0 && bytes.count > RETRY_BYTES - im->blob_bytes)) {
+        im->blobs_full = true;
+    }
+    if (im->blobs_full) {
         return;
     }
-    memcpy(copy, bytes.bytes, bytes.count);
+    uint8_t *copy = malloc(bytes.count + 1);
+    char *label = malloc(strlen(name) + 1);
+    if (copy == NULL || label == NULL) {
+        free(copy);
+        free(label);
+        im->blobs_full = true;
+        return;
+    }
+    if (bytes.count > 0) {
+        memcpy(copy, bytes.bytes, bytes.count);
+    }
     memcpy(label, name, strlen(name) + 1);
+    im->blob_bytes =
+        bytes.count < RETRY_BYTES - im->blob_bytes ? im->blob_bytes + bytes.count : RETRY_BYTES;
     im->names[im->blob_count] = label;
     im->blobs[im->blob_count++] = (struct view){copy, bytes.count};
 }
@@ -170,10 +196,11 @@ outcome_words(const char *outcome)
     static const struct {
         const char *outcome, *words;
     } list[] = {{"repeat", "there already, nothing to do"},
-                {"stale", "older than what is published: not taken"},
+                {"stale", "older than what was published, or withdrawn since: not taken"},
                 {"no_identifier", "not published: no valid number of the patient that other "
                                   "hospitals know"},
                 {"no_time", "not published: it does not say when it was examined"},
+                {"not_published", "not published"},
                 {"nothing", "withdraws something that was never published"}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i].outcome, outcome) == 0) {
@@ -205,8 +232,9 @@ print_outcome(struct importer *im, const struct waiting *w, const char *outcome,
             reason[0] == '\0' ? "" : ": ", reason);
 }
 
-/* Read the answer, a line for each report that was sent. */
-static bool
+/* Read the answer, a line for each report that was sent; returns for how many of
+ * the part it is known what became of them. */
+static size_t
 read_answer(struct importer *im)
 {
     char *line = im->lines;
@@ -223,14 +251,14 @@ read_answer(struct importer *im)
         const char *reason = json_string_value(json_object_get(o, "reason"));
         if (outcome == NULL) {
             json_decref(o);
-            return false;
+            return i;
         }
         count_outcome(im, outcome);
         print_outcome(im, w, outcome, reason == NULL ? "" : reason);
         json_decref(o);
         line = end + 1;
     }
-    return true;
+    return im->count;
 }
 
 bool
@@ -249,10 +277,10 @@ importer_flush(struct importer *im)
         json_object_set(args, "reports", im->reports);
         ok = sent == 0 || make_call(im, "publish", args, blobs, sent) == CLI_YES;
         json_decref(args);
-        ok = ok && read_answer(im);
-        if (!ok) {
-            im->counts.failed += (uint32_t)im->count;
-        }
+        size_t known = ok ? read_answer(im) : 0;
+        ok = known == im->count;
+        im->counts.failed += (uint32_t)(im->count - known);
+        im->lost = im->lost || !ok;
         fflush(im->cli->out);
     }
     forget_part(im);
@@ -291,28 +319,35 @@ importer_report(struct importer *im, const struct normalised *n)
             usable[patient.n_identifiers++] = n->report->patient->identifiers[i];
         }
     }
-    struct waiting *w = &im->waiting[im->count];
+    struct waiting w = {.count = hr__report__get_packed_size(&report)};
     char source[512];
-    *w = (struct waiting){.count = hr__report__get_packed_size(&report)};
+    const char *why = NULL;
     snprintf(source, sizeof source, "%s:%u", n->file, n->record);
-    w->bytes = malloc(w->count + 1);
-    w->source = copy_text(source);
-    w->report_id = copy_text(n->report->report_id);
-    w->json = im->cli->json ? normalised_json(n) : NULL;
-    im->count++;
-    if (w->bytes == NULL || w->source == NULL || w->report_id == NULL ||
-        (im->cli->json && w->json == NULL)) {
+    if (n->action == NORMALISE_HOLD || n->action == NORMALISE_IGNORE) {
+        why = n->action_reason != NULL ? n->action_reason : normalise_action_text(n->action);
+    } else if (w.count > REPORT_BYTES_MAX) {
+        why = "larger than a sealed report may be";
+    }
+    w.never = why != NULL;
+    w.why = copy_text(why);
+    w.bytes = malloc(w.never ? 1 : w.count + 1);
+    w.source = copy_text(source);
+    w.report_id = copy_text(n->report->report_id);
+    w.json = im->cli->json ? normalised_json(n) : NULL;
+    if (w.why == NULL || w.bytes == NULL || w.source == NULL || w.report_id == NULL ||
+        (im->cli->json && w.json == NULL) ||
+        (!w.never &&
+         json_array_append_new(im->reports,
+                               json_pack("{s:i}", "withdraw", (int)n->withdraw_reason)) != 0)) {
+        waiting_free(&w);
         return STATUS_NO_MEMORY;
     }
-    hr__report__pack(&report, w->bytes);
-    im->bytes += w->count;
-    w->never = n->action == NORMALISE_HOLD || n->action == NORMALISE_IGNORE;
-    w->why = copy_text(n->action_reason == NULL ? normalise_action_text(n->action)
-                                                : n->action_reason);
-    if (!w->never) {
-        json_array_append_new(im->reports,
-                              json_pack("{s:i}", "withdraw", (int)n->withdraw_reason));
+    if (!w.never) {
+        hr__report__pack(&report, w.bytes);
+        im->bytes += w.count;
     }
+    im->bytes += w.json == NULL ? 0 : strlen(w.json);
+    im->waiting[im->count++] = w;
     return STATUS_OK;
 }
 
@@ -342,6 +377,8 @@ forget_records(struct importer *im)
         free((void *)(uintptr_t)im->blobs[i].bytes);
     }
     im->blob_count = 0;
+    im->blob_bytes = 0;
+    im->blobs_full = false;
 }
 
 /* Drop from the quarantine what was taken in. */
@@ -361,14 +398,15 @@ importer_retry(struct importer *im, importer_retry_fn each, void *user)
 {
     struct view blobs[RETRY_AT_ONCE];
     json_t *after = json_string("");
-    bool ok = true;
+    bool ok = importer_flush(im); /* what was waiting is no part of it */
     im->blobs = blobs;
+    im->lost = false;
     do { /* a page of records; the next one begins after its last */
         json_t *args = json_object();
         json_t *drop = json_array();
         json_object_set(args, "after", after);
         forget_records(im);
-        ok = make_call(im, "quarantine-list", args, NULL, 0) == CLI_YES;
+        ok = ok && make_call(im, "quarantine-list", args, NULL, 0) == CLI_YES;
         json_decref(args);
         for (size_t i = 0; ok && i < im->blob_count; i++) {
             /* a name is "<hash> <file>" */
@@ -379,7 +417,8 @@ importer_retry(struct importer *im, importer_retry_fn each, void *user)
                 json_array_append_new(drop, json_stringn(im->names[i], hash));
             }
         }
-        ok = importer_flush(im) && ok && drop_records(im, drop);
+        /* A part that failed in between held reports of records before it. */
+        ok = importer_flush(im) && ok && !im->lost && drop_records(im, drop);
         json_decref(drop);
     } while (ok && im->blob_count > 0);
     forget_records(im);

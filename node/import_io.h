@@ -29,8 +29,10 @@ MUST_USE enum status importer_problem(struct importer *im, const struct problem 
 /* Send what waits; false if a part could not be stored. */
 MUST_USE bool importer_flush(struct importer *im);
 
-/* The records in quarantine, one after the other: calls `each` with the file
- * name and bytes; drops those for which it returns true.  False: trouble. */
+/* The records in quarantine, one after the other, a page of them in memory:
+ * calls `each` with the file name and bytes; drops those for which it returns
+ * true, once all that came of the page is stored.  False: trouble; what was not
+ * dropped stays. */
 typedef bool (*importer_retry_fn)(void *user, const char *file, struct view raw);
 MUST_USE bool importer_retry(struct importer *im, importer_retry_fn each, void *user);
 
