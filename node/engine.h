@@ -19,7 +19,7 @@
 #include "node/lookup.h"
 #include "node/net.h"
 #include "node/policy_json.h"
-#include "node/publish.h"
+#include "node/publisher.h"
 #include "store/log.h"
 #include "store/store.h"
 
@@ -54,6 +54,17 @@ struct own_log {
     size_t head_count;
 };
 
+/* What the jobs of the open transaction append (engine_txn_io.c). */
+enum { GATHERED_MAX = 256 };
+struct gathered {
+    uint64_t first; /* index of entries[0] in the exch log */
+    size_t count;
+    struct view entries[GATHERED_MAX]; /* of the exch log */
+    uint8_t *bytes[GATHERED_MAX];      /* malloced */
+    bool publishing;
+    struct publisher publisher; /* while publishing */
+};
+
 struct network {
     struct engine *engine;
     const struct config_network *config;
@@ -68,6 +79,7 @@ struct network {
     struct own_log pub, exch;
     struct gossip *gossip;
     struct publish_context publish;
+    struct gathered gathered;
     struct receipts *receipts; /* engine_receipt_io.c */
 };
 
@@ -199,9 +211,20 @@ void engine_quarantine_list_call(struct engine *e, const struct call *call,
 /* Run a call: finds the handler by name. */
 void engine_call(struct engine *e, const struct call *call, struct call_sink *sink);
 
-/* Append one exch entry to the log of `n` in `txn`; *leaf is its hash. */
+/* ---- engine_txn_io.c: inside of a job's `write` ------------------------------------ */
+
+/* Append one exch entry to the log of `n` in `txn`; *leaf is its hash.  It is
+ * gathered, and written by engine_txn_flush. */
 MUST_USE enum status engine_exch_append(struct network *n, struct store_txn *txn,
                                         struct view entry, uint64_t *index, struct hash *leaf);
+
+/* The publisher of this transaction; engine_txn_flush flushes and ends it. */
+MUST_USE enum status engine_publisher(struct network *n, struct store_txn *txn,
+                                      struct publisher **out);
+
+/* Write what was gathered: before each commit.  Forget it: before each abort. */
+MUST_USE enum status engine_txn_flush(struct engine *e, struct store_txn *txn);
+void engine_txn_drop(struct engine *e);
 
 /* Text to a sink. */
 __attribute__((format(printf, 3, 4))) void engine_text(struct call_sink *sink, bool err,

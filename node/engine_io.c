@@ -74,26 +74,6 @@ engine_network(struct engine *e, const char *name)
     return NULL;
 }
 
-enum status
-engine_exch_append(struct network *n, struct store_txn *txn, struct view entry, uint64_t *index,
-                   struct hash *leaf)
-{
-    struct store_log log;
-    enum status st = store_log_get(txn, n->exch.id, &log);
-    if (st != STATUS_OK) {
-        return st;
-    }
-    if (index != NULL) {
-        *index = log.size;
-    }
-    if (leaf != NULL) {
-        tree_leaf_hash(entry.bytes, entry.count, leaf);
-    }
-    st = store_log_append(txn, n->exch.id, &entry, 1, NULL, NULL);
-    n->exch.dirty = n->exch.dirty || st == STATUS_OK;
-    return st;
-}
-
 /* ---- publishing context ---- */
 
 static bool

@@ -54,6 +54,9 @@ run_over(struct lookup_run *run)
     }
     lookup_free(run->lookup);
     json_decref(run->args);
+    for (size_t i = 0; i < run->holder_count; i++) {
+        free(run->holders[i].entry);
+    }
     free(run->holders);
     sodium_memzero(run, sizeof *run);
     free(run);
@@ -219,7 +222,17 @@ make_asked(struct lookup_run *run, struct lookup_holder *h)
     a.n_leaves = count;
     e.what_case = HR__EXCH_ENTRY__WHAT_ASKED;
     e.asked = &a;
-    return pb_pack(&e.base, h->entry, sizeof h->entry, &h->entry_count);
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    enum status st = pb_pack(&e.base, bytes, sizeof bytes, &h->entry_count);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    h->entry = malloc(h->entry_count);
+    if (h->entry == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(h->entry, bytes, h->entry_count);
+    return STATUS_OK;
 }
 
 static enum status

@@ -38,9 +38,14 @@ commit_all(struct engine *e, struct job *list, enum store_purpose purpose, struc
     for (struct job *j = list; j != NULL; j = j->next) {
         if ((st = j->write(txn, j->ctx)) != STATUS_OK) {
             *failed = j;
+            engine_txn_drop(e);
             store_abort(txn);
             return st;
         }
+    }
+    if ((st = engine_txn_flush(e, txn)) != STATUS_OK) {
+        store_abort(txn);
+        return st;
     }
     st = store_commit(txn);
     e->committed += st == STATUS_OK;

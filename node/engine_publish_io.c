@@ -99,21 +99,18 @@ static enum status
 write_reports(struct store_txn *txn, void *ctx)
 {
     struct publish_run *run = ctx;
-    struct publisher p;
+    struct publisher *p;
     if (run->network->publish.network_key == NULL) {
         return STATUS_UNAVAILABLE; /* the charter changed since the call came */
     }
-    enum status st = publisher_begin(&p, &run->network->publish, txn, run->network->pub.id);
+    enum status st = engine_publisher(run->network, txn, &p);
+    uint64_t before = st == STATUS_OK ? p->appended : 0;
     for (size_t i = 0; st == STATUS_OK && i < run->call.blob_count; i++) {
         bool fatal;
-        run->statuses[i] = publish_one(run, &p, i, &fatal);
+        run->statuses[i] = publish_one(run, p, i, &fatal);
         st = fatal ? run->statuses[i] : STATUS_OK;
     }
-    if (st == STATUS_OK) {
-        st = publisher_flush(&p);
-        run->appended = p.appended;
-    }
-    publisher_end(&p);
+    run->appended = st == STATUS_OK ? p->appended - before : 0;
     return st;
 }
 
