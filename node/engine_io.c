@@ -353,6 +353,9 @@ peer_changed(struct network *n, const struct net_event *ev)
                                       .institution = ev->institution};
         engine_gossip(n, &failed);
     }
+    if (strcmp(ev->institution, n->engine->institution) == 0) {
+        return; /* ourselves or our twin: gossip closes it */
+    }
     engine_receipt_peer(n, ev->session, ev->institution, up);
     engine_lookup_peer(n, ev->session, ev->institution, up);
     if (up && (ev->skew_ms > 60000 || ev->skew_ms < -60000)) {

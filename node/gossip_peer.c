@@ -85,6 +85,9 @@ peer_up(struct step *s)
         if (memcmp(e->instance, g->instance, INSTANCE_BYTES) != 0) {
             signgate_twin(&g->gate);
             gate_tell(s, (struct view){0});
+            if (e->dialled) {
+                return; /* the other side must hear of us too; it closes */
+            }
         }
         step_fail(s, gossip_update_say(s->u, e->session, "a session with ourselves"));
         return;
@@ -147,7 +150,9 @@ peer_down(struct step *s)
 void
 peer_dial_failed(struct step *s)
 {
-    back_off(s, s->e->institution, 0);
+    if (strcmp(s->e->institution, s->g->institution) != 0) {
+        back_off(s, s->e->institution, 0);
+    } /* nobody at our own address, or behind a router that does not turn round */
 }
 
 void
@@ -382,10 +387,44 @@ sessions_wanted(const struct gossip *g)
     return others < GOSSIP_SESSIONS_ALL_MAX ? others : GOSSIP_SESSIONS_ALL_MAX;
 }
 
+static bool
+dial(struct step *s, const struct gossip_member *m, struct gdial *d)
+{
+    /* Copies: the members may be replaced before the action is performed. */
+    struct view name = gossip_update_copy(s->u, view_of_text(m->institution));
+    struct view address = gossip_update_copy(
+        s->u, view_of_text(m->addresses[d->next_address % m->address_count]));
+    struct view key = gossip_update_copy(s->u, (struct view){m->session_public, KEY_BYTES});
+    struct gossip_action *a = gossip_update_add(s->u, GOSSIP_DIAL);
+    if (a == NULL || name.bytes == NULL || address.bytes == NULL || key.bytes == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return false;
+    }
+    a->institution = (const char *)name.bytes;
+    a->address = (const char *)address.bytes;
+    a->session_public = key.bytes;
+    return true;
+}
+
+/* A copy of this home that runs elsewhere has our key and not our address: so
+ * each of us dials the address, and the instance ids tell (DESIGN 10). */
+static void
+dial_ourselves(struct step *s)
+{
+    struct gossip *g = s->g;
+    const struct gossip_member *m = member_find(g, g->institution);
+    struct gdial *d = dial_of(g, g->institution);
+    if (m != NULL && !m->left && m->address_count > 0 && d->next_ms <= s->e->now_ms) {
+        d->next_ms = s->e->now_ms + GOSSIP_TWIN_MS;
+        (void)dial(s, m, d);
+    }
+}
+
 void
 peer_dial_tick(struct step *s)
 {
     struct gossip *g = s->g;
+    dial_ourselves(s);
     size_t have = g->peer_count;
     for (size_t i = 0; i < g->member_count; i++) {
         have += g->dials[i].dialling;
@@ -408,19 +447,9 @@ peer_dial_tick(struct step *s)
         if (d->next_ms > s->e->now_ms) {
             continue; /* while dialling: the dial is given up when this is over */
         }
-        /* Copies: the members may be replaced before the action is performed. */
-        struct view name = gossip_update_copy(s->u, view_of_text(m->institution));
-        struct view address = gossip_update_copy(
-            s->u, view_of_text(m->addresses[d->next_address % m->address_count]));
-        struct view key = gossip_update_copy(s->u, (struct view){m->session_public, KEY_BYTES});
-        struct gossip_action *a = gossip_update_add(s->u, GOSSIP_DIAL);
-        if (a == NULL || name.bytes == NULL || address.bytes == NULL || key.bytes == NULL) {
-            step_fail(s, STATUS_NO_MEMORY);
+        if (!dial(s, m, d)) {
             return;
         }
-        a->institution = (const char *)name.bytes;
-        a->address = (const char *)address.bytes;
-        a->session_public = key.bytes;
         d->dialling = true;
         d->next_ms = s->e->now_ms + 2 * GOSSIP_ANSWER_MS;
         have++;

@@ -32,6 +32,7 @@ enum {
     GOSSIP_BACKOFF_MS_MIN = 1000,
     GOSSIP_BACKOFF_MS_MAX = 300 * 1000,
     GOSSIP_PARK_MS = 60 * 1000, /* how long a peer that gave garbage is left alone at first */
+    GOSSIP_TWIN_MS = 30 * 1000, /* how often we dial ourselves: who answers there? */
     GOSSIP_DIALS_MAX = 4,       /* in one tick */
     GOSSIP_COMPARE_MAX = 64,    /* smaller heads compared with our tree in one answer */
     GOSSIP_SERVE_BYTES_PER_S = 96 * 1024 * 1024, /* to one peer */

@@ -26,12 +26,14 @@ def card(n):
 
 
 def message(n, a):
+    number = card(n)
+    sex = "M" if int(number[16]) % 2 else "F"
     at = datetime.datetime.now() - datetime.timedelta(days=a.days)
     day = at.strftime("%Y%m%d")
     charset = {"gb18030": "GB18030"}.get(a.charset, "UNICODE UTF-8")
     return "\r".join([
         f"MSH|^~\\&|LIS|HOSP|HUREN|HUB|{day}093000||ORU^R01^ORU_R01|{a.tag}{n}|P|2.5.1||||||{charset}",
-        f"PID|1||{card(n)}^^^^NI||{NAME}||19491231|F",
+        f"PID|1||{number}^^^^NI||{NAME}||{number[6:14]}|{sex}",
         f"OBR|1|A{a.tag}{n}|{a.tag}-{n}|24321-2^电解质^LN|||{day}080500|||||||||||||||{day}093000||CH|{a.status}",
         f"OBX|1|NM|2823-3^钾^LN||{a.value}|mmol/L|3.5-5.3||||{a.status}|||{day}080500",
         ""])

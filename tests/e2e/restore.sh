@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Goal: a home that was put back from an old copy, or runs twice, never signs a second
+# history; it hears its witnesses first and takes its own entries back.
+# Method: copies of a real home; every checkpoint that anybody ever showed is collected,
+# and no two of one log may name different roots at one size.
+. tests/e2e/lib/common.sh
+up 2
+seen=$work/seen
+mkdir "$seen"
+collect() { # all heads that the running homes hold of h1's logs, as they stand now
+    local h
+    for h in "$@"; do
+        "$HUREN" --home "$A/$h" log checkpoint pub 2>/dev/null >"$seen/$(date +%s%N)-$h" || true
+    done
+    return 0
+}
+state() { "$HUREN" --home "$1" --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)["networks"][0]["signing"]["'"$2"'"]["state"])'; }
+
+# -- an old copy ------------------------------------------------------------------------
+messages 0 10 --tag A >"$work/a.hl7"
+messages 10 10 --tag A >"$work/b.hl7"
+messages 20 5 --tag A >"$work/c.hl7"
+expect 0 --home "$A/h1" import "$work/a.hl7"
+wait_index "$A/h2" h1 10 2
+collect h1
+scripts/alliance.sh stop "$A/h1"
+cp -a "$A/h1" "$work/backup"
+scripts/alliance.sh start "$A/h1"
+wait_status "$A/h1" 20 "n['signing']['pub']['state'] == 'open'"
+expect 0 --home "$A/h1" import "$work/b.hl7"
+wait_index "$A/h2" h1 20 2
+wait_status "$A/regulator" 20 "log['h1/pub']['size'] == 20"
+collect h1
+# Everything stops; only h1 comes back, from the old copy.
+for h in h1 h2 regulator authority; do scripts/alliance.sh stop "$A/$h"; done
+rm -rf "$A/h1"
+cp -a "$work/backup" "$A/h1"
+scripts/alliance.sh start "$A/h1"
+grep -q "not a clean start" "$A/h1/serve.log" || fail "the old copy was not noticed at the start"
+sleep 1
+[ "$(state "$A/h1" pub)" = waiting ] || fail "an old copy, alone: pub is $(state "$A/h1" pub), expected waiting"
+[ "$(state "$A/h1" exch)" != open ] || fail "an old copy, alone: exch is open"
+# What is imported now must not become a second history.
+"$HUREN" --home "$A/h1" import "$work/c.hl7" >"$work/out" 2>"$work/err" && imported=0 || imported=$?
+echo "import into the old copy: exit $imported: $(tail -1 "$work/out")"
+sleep 1
+[ "$(state "$A/h1" pub)" = waiting ] || fail "an old copy signs after an import"
+collect h1
+# One witness is not a majority of two.
+scripts/alliance.sh start "$A/h2"
+scripts/alliance.sh start "$A/regulator"
+wait_status "$A/h1" 30 "log['h1/pub']['size'] >= 20 and n['signing']['pub']['state'] == 'open' and log['h1/pub']['head'] == log['h1/pub']['size']"
+collect h1
+expect 0 --home "$A/h1" import "$work/a.hl7"
+out_has "10 there already"
+expect 0 --home "$A/h1" import "$work/b.hl7"
+expect 0 --home "$A/h1" import "$work/c.hl7"
+wait_status "$A/h2" 30 "log['h1/pub']['size'] >= 25 and log['h1/pub']['cosigned_size'] == log['h1/pub']['size']"
+collect h1
+# (Entries that were taken back have no row in the ledger: their reports are published anew.)
+for i in 0 9 10 19 24; do
+    expect 0 --home "$A/h2" --json lookup --patient "RI:$(card $i)" --item LAB.K
+    json "report $i after the restore" "any(r.get('report_id') == 'A-$i' and r['value'] == '4.10' for r in o['results'])" <"$work/out"
+done
+
+# -- a second owner, and a twin -----------------------------------------------------------
+code=0
+timeout 10 "$HUREN" --home "$A/h1" serve >"$work/out" 2>"$work/err" </dev/null || code=$?
+[ "$code" = 2 ] || fail "a second daemon of one home: exit $code, expected 2"
+err_has "already in use by process [0-9]+"
+err_lines 1
+cp -a "$A/h1" "$work/twin"
+rm -f "$work/twin/control"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+sed -i "s#^\( *listen: *\"\{0,1\}tcp://127.0.0.1:\)[0-9]*#\1$port#" "$work/twin/config.yaml"
+"$HUREN" --home "$work/twin" serve </dev/null >"$work/twin.log" 2>&1 &
+started+=($!)
+for _ in $(seq 100); do grep -q ready "$work/twin.log" && break; sleep 0.1; done
+grep -q ready "$work/twin.log" || { fail "the twin did not start:"; cat "$work/twin.log"; }
+messages 30 3 --tag T >"$work/t1.hl7"
+messages 40 3 --tag T >"$work/t2.hl7"
+for _ in $(seq 40); do
+    one=$(state "$A/h1" pub) two=$(state "$work/twin" pub)
+    [ "$one" = twin ] && [ "$two" = twin ] && break
+    sleep 0.1
+done
+echo "twins: the first is $one, the copy is $two"
+[ "$one" = twin ] && [ "$two" = twin ] || fail "two processes with one key: both must stop signing"
+"$HUREN" --home "$A/h1" import "$work/t1.hl7" >/dev/null 2>&1 || true
+"$HUREN" --home "$work/twin" import "$work/t2.hl7" >/dev/null 2>&1 || true
+sleep 2
+collect h1
+"$HUREN" --home "$work/twin" log checkpoint pub >"$seen/twin" 2>/dev/null || true
+
+# -- no two histories ---------------------------------------------------------------------
+for h in h2 regulator; do
+    expect 0 --home "$A/$h" --json status
+    json "$h knows no fork" "not any(l['frozen'] for n in o['networks'] for l in n['logs'])" <"$work/out"
+done
+python3 - "$seen" <<'PY' || fail "two roots at one size were signed"
+import os, sys
+roots = {}
+for name in sorted(os.listdir(sys.argv[1])):
+    with open(os.path.join(sys.argv[1], name), encoding="utf-8") as f:
+        lines = f.read().split("\n")
+    if len(lines) < 5:
+        continue
+    key = (lines[0], int(lines[1]))
+    if roots.setdefault(key, lines[2]) != lines[2]:
+        sys.exit(f"{name}: {key} has two roots")
+print(f"{len(roots)} heads seen, sizes {sorted(k[1] for k in roots)}")
+sys.exit(0 if len(roots) >= 3 else "too few heads to tell")
+PY
