@@ -8,8 +8,10 @@ cd "$(dirname "$0")/.."
 keep=
 [ "${1:-}" = --keep ] && keep=${2:?--keep wants a folder}
 scripts/setup.sh build
-[ -x build/huren ] && [ -z "$(find node proto crypto store policy CMakeLists.txt -newer build/huren -print -quit)" ] ||
-    { echo "building (a minute or two the first time) ..."; scripts/build.sh release | tail -1; }
+[ -x build/huren ] || echo "building, a minute or two the first time ..."
+log=$(mktemp)
+scripts/build.sh release huren >"$log" 2>&1 || { tail -40 "$log"; rm -f "$log"; echo "demo.sh: it does not build" >&2; exit 2; }
+rm -f "$log"
 HUREN=$PWD/build/huren
 work=${keep:-$(mktemp -d)/alliance}
 files=$(mktemp -d)

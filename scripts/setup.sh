@@ -4,7 +4,7 @@
 # Does nothing, and needs no rights, when all of it is there already.
 set -euo pipefail
 build="gcc libc6-dev cmake ninja-build pkg-config python3 ccache git protobuf-c-compiler libprotobuf-c-dev
- libsodium-dev libssl-dev liblmdb-dev libnng-dev libcyaml-dev libjansson-dev libcsv-dev libcmocka-dev"
+ libsodium-dev libssl-dev liblmdb-dev libnng-dev libyaml-dev libcyaml-dev libjansson-dev libcsv-dev libcmocka-dev"
 tests="clang libclang-rt-14-dev clang-format strace procps"
 bench="postgresql postgresql-client redis-server redis-tools openssl"
 want=()
