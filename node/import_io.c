@@ -196,7 +196,7 @@ outcome_words(const char *outcome)
     static const struct {
         const char *outcome, *words;
     } list[] = {{"repeat", "there already, nothing to do"},
-                {"stale", "older than what was published, or withdrawn since: not taken"},
+                {"stale", "older than what is published, or withdrawn since: not taken"},
                 {"no_identifier", "not published: no valid number of the patient that other "
                                   "hospitals know"},
                 {"no_time", "not published: it does not say when it was examined"},
