@@ -28,6 +28,7 @@ finish() {
     else
         echo "$scenario: ok"
     fi
+    mountpoint -q "$A/h1" 2>/dev/null && umount "$A/h1"
     # The folder is kept for a look when asked for.
     [ -n "${HR_KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
     exit "$status"
