@@ -31,7 +31,7 @@ else
 fi
 scripts/setup.sh build
 scripts/setup.sh bench
-scripts/build.sh release >/dev/null
+[ -n "${HR_NO_BUILD:-}" ] || scripts/build.sh release >/dev/null
 
 own_dir=
 if [ -n "${HR_BENCH_DIR:-}" ]; then dir=$HR_BENCH_DIR; mkdir -p "$dir"; else dir=$(mktemp -d "${TMPDIR:-/tmp}/huren-bench.XXXXXX"); own_dir=1; fi

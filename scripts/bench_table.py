@@ -14,7 +14,7 @@ NAMES = {
     "lookup_1": "look-up, 1 in flight",
     "lookup_8": "look-up, 8 in flight",
     "lookup_64": "look-up, 64 in flight",
-    "lookup_256": "look-up, 256 in flight, many to a request",
+    "lookup_256": "look-up, 256 in flight",
 }
 GOALS = {
     ("publish", "PostgreSQL"): 1.25,
