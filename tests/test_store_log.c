@@ -320,6 +320,42 @@ test_one_handle_in_many_logs_is_found_everywhere_once(void **state)
     dir_remove(&dir);
 }
 
+/* Rows of the transaction are chained in steps, as it grows past the table. */
+static void
+test_a_large_transaction_finds_each_of_its_own_rows_once(void **state)
+{
+    enum { STEP = 7, STEPS = 400 };
+    struct test_dir dir = dir_make();
+    struct store *s = open_store(dir.path);
+    struct store_txn *t = begin_write(s);
+    uint8_t bytes[STEP][TEST_ENTRY_BYTES];
+    struct view entries[STEP];
+    uint32_t id;
+    (void)state;
+
+    OK(store_log_create(t, text("net/a/pub"), 0, 1, &id));
+    for (uint64_t step = 0; step < STEPS; step++) {
+        for (uint64_t i = 0; i < STEP; i++) {
+            entries[i] = test_entry(bytes[i], step * STEP + i);
+        }
+        OK(store_log_append(t, id, entries, STEP, NULL, NULL));
+        expect_hit(t, step * STEP + 3, id, step * STEP + 3); /* new */
+        expect_hit(t, step * STEP / 2, id, step * STEP / 2); /* chained before */
+        expect_no_hit(t, (step + 1) * STEP);
+    }
+    for (uint64_t i = 0; i < STEP * STEPS; i++) {
+        expect_hit(t, i, id, i);
+    }
+    OK(store_commit(t));
+    t = begin_read(s);
+    for (uint64_t i = 0; i < STEP * STEPS; i += 11) {
+        expect_hit(t, i, id, i);
+    }
+    store_abort(t);
+    store_close(s);
+    dir_remove(&dir);
+}
+
 static void
 test_own_rows_are_found_by_report_handle(void **state)
 {
@@ -613,6 +649,7 @@ main(void)
         cmocka_unit_test(test_an_append_that_differs_from_the_checked_tile_changes_nothing),
         cmocka_unit_test(test_handles_are_found_pending_indexed_and_after_reopening),
         cmocka_unit_test(test_one_handle_in_many_logs_is_found_everywhere_once),
+        cmocka_unit_test(test_a_large_transaction_finds_each_of_its_own_rows_once),
         cmocka_unit_test(test_own_rows_are_found_by_report_handle),
         cmocka_unit_test(test_a_log_without_handles_is_never_pending),
         cmocka_unit_test(test_a_hundred_thousand_entries_and_the_tail_stays_bounded),
