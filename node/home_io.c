@@ -323,23 +323,39 @@ cleanup:
     return st;
 }
 
+/* The hex digits that a small file begins with, hyphens left out.  What /proc
+ * shows says that it has no bytes, so it is read as it comes. */
+static enum status
+read_hex(const char *path, char *out, size_t max)
+{
+    char bytes[HOME_IO_MACHINE_CHARS];
+    size_t n = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t count = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    for (ssize_t i = 0; i < count && n < max; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (c != '-' && !isxdigit(c)) {
+            break;
+        }
+        if (c != '-') {
+            out[n++] = (char)tolower(c);
+        }
+    }
+    out[n] = 0;
+    return n > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+}
+
 enum status
 home_io_machine(char out[HOME_IO_MACHINE_CHARS + 1])
 {
-    char error[HOME_IO_ERROR_CHARS];
-    uint8_t *bytes;
-    size_t count, n = 0;
-
     out[0] = 0;
-    if (home_io_read("/etc/machine-id", HOME_IO_MACHINE_CHARS, &bytes, &count, error) !=
-        STATUS_OK) {
-        return STATUS_NOT_FOUND;
+    if (read_hex("/etc/machine-id", out, HOME_IO_MACHINE_CHARS) == STATUS_OK) {
+        return STATUS_OK;
     }
-    while (n < count && isxdigit(bytes[n])) {
-        out[n] = (char)tolower(bytes[n]);
-        n++;
-    }
-    out[n] = 0;
-    free(bytes);
-    return n > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+    return read_hex("/proc/sys/kernel/random/boot_id", out, HOME_IO_MACHINE_CHARS) == STATUS_OK
+               ? STATUS_OK
+               : STATUS_NOT_FOUND;
 }

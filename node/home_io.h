@@ -65,8 +65,9 @@ MUST_USE enum status home_io_write(const char *path, struct view bytes, mode_t m
 MUST_USE enum status home_io_read(const char *path, size_t max, uint8_t **bytes, size_t *count,
                                   char error[HOME_IO_ERROR_CHARS]);
 
-/* /etc/machine-id, lower case hex.  STATUS_NOT_FOUND: there is none; then no
- * start is a clean one. */
+/* /etc/machine-id, lower case hex; where there is none, as in containers, the id
+ * of this boot: then no start after the next boot is a clean one.
+ * STATUS_NOT_FOUND: neither can be read; then no start is. */
 MUST_USE enum status home_io_machine(char out[HOME_IO_MACHINE_CHARS + 1]);
 
 /* The head of an own log. */
