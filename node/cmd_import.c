@@ -217,6 +217,10 @@ print_counts(struct cli *cli, const struct import_counts *c)
             "records in quarantine\n",
             (unsigned)c->published, (unsigned)c->corrected, (unsigned)c->withdrawn,
             (unsigned)c->repeats, (unsigned)c->kept_out, (unsigned)c->quarantined);
+    if (c->failed > 0) {
+        fprintf(cli->out, "%u could NOT be stored: import the files again\n",
+                (unsigned)c->failed);
+    }
 }
 
 /* Take in the files, or what is in quarantine, and say how it went. */

@@ -26,7 +26,7 @@ struct lookup_holder {
     uint32_t session, request;
     uint64_t exch_index;
     struct hash asked; /* leaf hash of the Asked entry */
-    uint8_t *entry; /* malloced */
+    uint8_t *entry;    /* malloced */
     size_t entry_count;
     bool answered, refused;
     uint32_t reason; /* of a refusal */

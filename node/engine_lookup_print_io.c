@@ -271,6 +271,11 @@ warnings_json(const struct lookup_run *run)
                               json_string("a pack in force is not on this node; it says so "
                                           "with huren policy list"));
     }
+    if (l->left_out > 0) {
+        json_array_append_new(list,
+                              json_string("a member has published more under this patient "
+                                          "than a look-up shows: its oldest were left out"));
+    }
     if (l->findings > 0) {
         json_array_append_new(list, json_string("entries that contradict each other were found "
                                                 "and left out; huren audit verify names them"));
