@@ -354,6 +354,9 @@ struct hr_mark {
 };
 void hr_mark(const struct hr_pack *pack, const struct hr_catalog *catalog,
              const struct hr_policy_input *input, struct hr_mark *out);
+/* The texts that hr_mark gives for a result of this kind when the mark holds, without
+ * deciding whether it does: for who lays out a page.  mark is HR_UNKNOWN. */
+void hr_pack_mark(const struct hr_pack *pack, enum hr_kind kind, struct hr_mark *out);
 
 /* Several packs over one case, each decided alone.  `decisions` holds one
  * decision a pack and is read; `order` gets the indexes, strongest verdict
