@@ -85,7 +85,9 @@ MUST_USE enum status charter_check_first(const struct charter_document *root,
  *
  * STATUS_OK             adopt it: store it, then charter_with.
  * STATUS_EXISTS         this very text is in hand: charter_merge its signatures.
- * STATUS_REFUSED        of another network, or declared void by the root.
+ * STATUS_REFUSED        of another network, declared void by the root, or a policy
+ *                       row that is new or changed against the version before and
+ *                       in force less than 48 hours after issued_at.
  * STATUS_GAP            a root that is not the version after ours.
  * STATUS_ROLLBACK       an older version than ours.  (An older root that is in
  *                       hand is STATUS_EXISTS, with another text STATUS_FORK.)

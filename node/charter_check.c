@@ -393,6 +393,9 @@ charter_check_next(const struct charter *c, const struct charter_document *next,
     if (st == STATUS_OK) {
         st = check_begun(h, what, now_s, reason);
     }
+    if (st == STATUS_OK) {
+        st = charter_check_notice(c, next, reason);
+    }
     if (st == STATUS_OK && h->stale_after_s < now_s) {
         charter_time_text(h->stale_after_s, when);
         say(reason, st,

@@ -54,6 +54,16 @@ bool charter_root_voids(const struct charter_document *root, enum charter_kind k
 /* Whether the row "previous" of `root` names this text. */
 bool charter_root_follows(const struct charter_document *root, const struct hash *hash);
 
+/* Whether a policy document announces what it changes early enough.  Measured
+ * against the version before it alone: who missed versions cannot know when
+ * a row was first announced, and takes what the threshold signed.  The first
+ * policy document of a network may hold at once.
+ * STATUS_OK, STATUS_REFUSED with `reason`, or a status of charter_row_decode. */
+enum { CHARTER_NOTICE_S = 48 * 3600 };
+MUST_USE enum status charter_check_notice(const struct charter *c,
+                                          const struct charter_document *next,
+                                          char reason[CHARTER_REASON_CHARS]);
+
 /* "members 4 of yx.cn" */
 enum { CHARTER_WHAT_CHARS = 128 };
 void charter_what(const struct charter_head *head, char out[CHARTER_WHAT_CHARS]);

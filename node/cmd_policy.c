@@ -245,6 +245,9 @@ static const struct cli_command subcommands[] = {
     {"check", cmd_policy_check, "check the sources of packs", cmd_policy_check_help},
     {"build", cmd_policy_build, "compile and sign a pack", cmd_policy_build_help},
     {"export", cmd_policy_export, "compiled packs for libhuren-policy", cmd_policy_export_help},
+    {"adopt", cmd_policy_adopt, "give a built pack to a home", cmd_policy_adopt_help},
+    {"simulate", cmd_policy_simulate, "recorded decisions under a draft",
+     cmd_policy_simulate_help},
     {NULL, NULL, NULL, NULL}};
 
 int
@@ -254,7 +257,8 @@ cmd_policy(struct cli *cli, int argc, char **argv)
 }
 
 const char cmd_policy_help[] =
-    "usage: huren policy decide|mark|explain|list|check|build|export [ARGUMENTS]\n"
+    "usage: huren policy decide|mark|explain|list|check|build|export|adopt|simulate "
+    "[ARGUMENTS]\n"
     "       huren policy COMMAND --help\n"
     "\n"
     "Whether a result is recognized is decided by packs: one regulation each, as data.\n"
@@ -265,4 +269,6 @@ const char cmd_policy_help[] =
     "  list     the packs in this binary\n"
     "  check    check the sources of packs\n"
     "  build    compile, test and sign a pack\n"
-    "  export   write the compiled catalog and packs, for libhuren-policy\n";
+    "  export   write the compiled catalog and packs, for libhuren-policy\n"
+    "  adopt    keep a built pack in a home, from where it reaches all members\n"
+    "  simulate what a draft pack would change in recorded decisions\n";

@@ -14,4 +14,10 @@ extern const char cmd_policy_list_help[];
 extern const char cmd_policy_check_help[];
 extern const char cmd_policy_build_help[];
 
+/* cmd_policy_simulate.c, with `adopt`, which is as short */
+int cmd_policy_simulate(struct cli *cli, int argc, char **argv);
+int cmd_policy_adopt(struct cli *cli, int argc, char **argv);
+extern const char cmd_policy_simulate_help[];
+extern const char cmd_policy_adopt_help[];
+
 #endif

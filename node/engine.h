@@ -107,6 +107,7 @@ struct engine {
     struct config *config;
     struct store *store;
     struct policy_set *policy;
+    struct pack_refusals *refusals; /* engine_pack_io.c; NULL: none */
     struct net *net;
     struct control *control;
     uint8_t seed[KEY_BYTES];
@@ -207,6 +208,15 @@ void engine_quarantine_drop_call(struct engine *e, const struct call *call,
                                  struct call_sink *sink);
 void engine_quarantine_list_call(struct engine *e, const struct call *call,
                                  struct call_sink *sink);
+
+/* engine_pack_io.c: packs and annexes that the charter names by hash.  Take into
+ * the policy set what the blobs hold, ask gossip for what is missing; after the
+ * charter changed, a blob came, a peer came. */
+void engine_packs_look(struct network *n);
+void engine_pack_call(struct engine *e, const struct call *call, struct call_sink *sink);
+/* Of each: {pack, hash, annex, in_force_from, state: held|missing|refused, reason}. */
+MUST_USE json_t *engine_packs_json(struct network *n);
+void engine_packs_free(struct engine *e);
 
 /* Run a call: finds the handler by name. */
 void engine_call(struct engine *e, const struct call *call, struct call_sink *sink);

@@ -150,6 +150,7 @@ adopt_done(void *ctx, enum status st)
         struct gossip_event event = {.type = GOSSIP_RELOAD};
         engine_gossip(n, &event);
     }
+    engine_packs_look(n);
     adopt_free(run);
     sink->done(sink->ctx, exit_code);
 }

@@ -207,8 +207,13 @@ action_done(void *ctx, enum status st)
     struct gossip_event event = {
         .type = GOSSIP_STORED, .ticket = j->action->ticket, .status = told};
     bool tell = j->action->ticket != 0;
+    bool packs = st == STATUS_OK && ((j->action->type == GOSSIP_ADOPT && j->adopted) ||
+                                     j->action->type == GOSSIP_STORE_BLOB);
     if (tell && n->gossip != NULL) {
         engine_gossip(n, &event);
+    }
+    if (packs) {
+        engine_packs_look(n);
     }
     free(j);
     if (--run->open == 0) {

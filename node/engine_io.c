@@ -279,6 +279,7 @@ open_machines(struct engine *e)
     for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
         struct gossip_event event = {.type = GOSSIP_TICK};
         engine_gossip(&e->networks[i], &event); /* lets the signing gate look around */
+        engine_packs_look(&e->networks[i]);
     }
     return st;
 }
@@ -355,6 +356,9 @@ peer_changed(struct network *n, const struct net_event *ev)
     }
     if (strcmp(ev->institution, n->engine->institution) == 0) {
         return; /* ourselves or our twin: gossip closes it */
+    }
+    if (up) {
+        engine_packs_look(n); /* somebody new to ask */
     }
     engine_receipt_peer(n, ev->session, ev->institution, up);
     engine_lookup_peer(n, ev->session, ev->institution, up);
@@ -528,6 +532,7 @@ engine_close(struct engine *e)
         engine_receipt_free(n);
     }
     store_close(e->store);
+    engine_packs_free(e);
     policy_set_free(e->policy);
     config_free(e->config);
     home_io_close(e->home);
@@ -578,6 +583,7 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
     } handlers[] = {{"lookup", engine_lookup_call},
                     {"publish", engine_publish_call},
                     {"charter-adopt", engine_charter_call},
+                    {"pack-adopt", engine_pack_call},
                     {"status", engine_status_call},
                     {"log", engine_log_call},
                     {"quarantine", engine_quarantine_call},

@@ -268,8 +268,8 @@ warnings_json(const struct lookup_run *run)
     }
     if (l->no_pack > 0) {
         json_array_append_new(list,
-                              json_string("a pack in force is not on this node; it says so "
-                                          "with huren policy list"));
+                              json_string("a pack in force is not used by this node; huren "
+                                          "status says which one and why"));
     }
     if (l->left_out > 0) {
         json_array_append_new(list,

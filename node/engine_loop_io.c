@@ -322,6 +322,9 @@ house_keeping(struct engine *e, int64_t now_ms)
         if (store_reader_check(e->store, &dead) == STATUS_OK && dead > 0) {
             engine_say(e, "the store: %d readers that died were cleared", dead);
         }
+        for (size_t i = 0; i < e->network_count; i++) {
+            engine_packs_look(&e->networks[i]); /* what nobody had may be there now */
+        }
     }
 }
 

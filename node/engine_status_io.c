@@ -118,6 +118,7 @@ network_json(struct network *n)
     json_object_set_new(o, "member", json_boolean(m != NULL));
     json_object_set_new(o, "network_keys", json_integer((json_int_t)n->epoch_count));
     charter_json(n, o);
+    json_object_set_new(o, "packs", engine_packs_json(n));
     json_object_set_new(o, "logs", logs_json(n));
     json_object_set_new(o, "peers", peers_json(n));
     return o;
@@ -168,6 +169,17 @@ print_network(struct call_sink *sink, json_t *n)
         engine_text(sink, false,
                     "  no charter yet: send HOME/join to the authority, then huren "
                     "charter adopt what it returns\n");
+    }
+    json_t *packs = json_object_get(n, "packs");
+    for (size_t i = 0; i < json_array_size(packs); i++) {
+        json_t *p = json_array_get(packs, i);
+        const char *state = json_string_value(json_object_get(p, "state"));
+        if (strcmp(state, "held") != 0) {
+            engine_text(sink, false, "  %s %s: %s: %s\n",
+                        json_is_true(json_object_get(p, "annex")) ? "annex of" : "pack",
+                        json_string_value(json_object_get(p, "pack")), state,
+                        json_string_value(json_object_get(p, "reason")));
+        }
     }
     engine_text(sink, false, "  signing: pub %s; exch %s\n",
                 json_string_value(json_object_get(json_object_get(signing, "pub"), "text")),

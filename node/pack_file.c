@@ -25,6 +25,16 @@ encode_hash(struct view data, char out[64])
     out[base64_encode((struct view){hash.bytes, HASH_BYTES}, (uint8_t *)out)] = '\0';
 }
 
+static int
+write_head(const struct pack_file *file, size_t rules_bytes, const char *rules,
+           size_t vectors_bytes, const char *vectors, char head[PACK_HEAD_BYTES_MAX])
+{
+    return snprintf(head, PACK_HEAD_BYTES_MAX,
+                    "%spack %s\nversion %u\nrules %zu %s\nvectors %zu %s\n",
+                    first_lines[file->annex], file->id, (unsigned)file->version, rules_bytes,
+                    rules, vectors_bytes, vectors);
+}
+
 enum status
 pack_file_head(struct pack_file *file, char head[PACK_HEAD_BYTES_MAX], size_t *head_bytes)
 {
@@ -40,10 +50,7 @@ pack_file_head(struct pack_file *file, char head[PACK_HEAD_BYTES_MAX], size_t *h
     }
     encode_hash(file->rules, rules);
     encode_hash(file->vectors, vectors);
-    int size = snprintf(head, PACK_HEAD_BYTES_MAX,
-                        "%spack %s\nversion %u\nrules %zu %s\nvectors %zu %s\n",
-                        first_lines[file->annex], file->id, (unsigned)file->version,
-                        file->rules.count, rules, file->vectors.count, vectors);
+    int size = write_head(file, file->rules.count, rules, file->vectors.count, vectors, head);
     if (size <= 0 || size >= PACK_HEAD_BYTES_MAX) {
         return STATUS_TOO_BIG;
     }
@@ -125,9 +132,25 @@ decimal(const char *value, size_t size, uint32_t max, uint32_t *out)
            (i == size || value[i] == ' ');
 }
 
-/* The four lines after the first; sizes only, so that the parts can be cut. */
+/* The base64 after the blank of a value. */
+static bool
+hash_of_value(const char *value, size_t size, struct hash *out)
+{
+    const char *blank = memchr(value, ' ', size);
+    size_t count = 0;
+    if (blank == NULL) {
+        return false;
+    }
+    struct view text = {(const uint8_t *)blank + 1, size - (size_t)(blank + 1 - value)};
+    return base64_decode(text, out->bytes, HASH_BYTES, &count) == STATUS_OK &&
+           count == HASH_BYTES;
+}
+
+/* The four lines after the first; sizes, so that the parts can be cut, and
+ * the hashes that the parts should have. */
 static enum status
-read_head(struct view bytes, size_t *at, struct pack_file *out, uint32_t sizes[2])
+read_head(struct view bytes, size_t *at, struct pack_file *out, uint32_t sizes[2],
+          struct hash hashes[2])
 {
     static const char *const parts[] = {"rules", "vectors"};
     size_t size = 0;
@@ -145,9 +168,82 @@ read_head(struct view bytes, size_t *at, struct pack_file *out, uint32_t sizes[2
     out->version = version;
     for (size_t i = 0; i < 2; i++) {
         value = line_value(bytes, at, parts[i], &size);
-        if (value == NULL || !decimal(value, size, HR_PACK_TEXT_BYTES_MAX, &sizes[i])) {
+        if (value == NULL || !decimal(value, size, HR_PACK_TEXT_BYTES_MAX, &sizes[i]) ||
+            !hash_of_value(value, size, &hashes[i])) {
             return STATUS_MALFORMED;
         }
+    }
+    return STATUS_OK;
+}
+
+/* The size of the first line, which says the kind; 0: another kind. */
+static size_t
+read_kind(struct view bytes, bool *annex)
+{
+    for (size_t i = 0; i < 2; i++) {
+        size_t size = strlen(first_lines[i]);
+        if (bytes.count > size && memcmp(bytes.bytes, first_lines[i], size) == 0) {
+            *annex = i == 1;
+            return size;
+        }
+    }
+    return 0;
+}
+
+enum status
+pack_head_decode(struct view head, struct pack_head *out)
+{
+    struct pack_file file;
+    struct hash hashes[2];
+    uint32_t sizes[2];
+    char parts[2][64];
+    char again[PACK_HEAD_BYTES_MAX];
+    memset(&file, 0, sizeof file);
+    memset(out, 0, sizeof *out);
+    size_t at = read_kind(head, &file.annex);
+    if (at == 0) {
+        return STATUS_UNSUPPORTED;
+    }
+    enum status st = read_head(head, &at, &file, sizes, hashes);
+    if (st != STATUS_OK || at != head.count || file.version == 0 || sizes[0] == 0) {
+        return STATUS_MALFORMED;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        size_t n =
+            base64_encode((struct view){hashes[i].bytes, HASH_BYTES}, (uint8_t *)parts[i]);
+        parts[i][n] = '\0';
+    }
+    int size = write_head(&file, sizes[0], parts[0], sizes[1], parts[1], again);
+    if (size <= 0 || (size_t)size != head.count || memcmp(again, head.bytes, at) != 0) {
+        return STATUS_MALFORMED;
+    }
+    out->annex = file.annex;
+    memcpy(out->id, file.id, sizeof out->id);
+    out->version = file.version;
+    out->rules_bytes = sizes[0];
+    out->vectors_bytes = sizes[1];
+    out->rules = hashes[0];
+    out->vectors = hashes[1];
+    sha256(head.bytes, head.count, &out->address);
+    return STATUS_OK;
+}
+
+enum status
+pack_file_join(struct view head, struct view rules, struct view vectors, uint8_t **out,
+               size_t *out_bytes)
+{
+    size_t bytes = head.count + 1 + rules.count + vectors.count;
+    uint8_t *file = malloc(bytes);
+    *out = file;
+    *out_bytes = file == NULL ? 0 : bytes;
+    if (file == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(file, head.bytes, head.count);
+    file[head.count] = '\n';
+    memcpy(file + head.count + 1, rules.bytes, rules.count);
+    if (vectors.count > 0) {
+        memcpy(file + head.count + 1 + rules.count, vectors.bytes, vectors.count);
     }
     return STATUS_OK;
 }
@@ -157,22 +253,16 @@ pack_file_decode(struct view bytes, struct pack_file *out)
 {
     char head[PACK_HEAD_BYTES_MAX];
     size_t head_bytes;
-    size_t at = 0;
     uint32_t sizes[2];
+    struct hash hashes[2];
     struct pack_file file;
     memset(&file, 0, sizeof file);
     memset(out, 0, sizeof *out);
-    for (size_t i = 0; i < 2; i++) {
-        size_t size = strlen(first_lines[i]);
-        if (bytes.count > size && memcmp(bytes.bytes, first_lines[i], size) == 0) {
-            file.annex = i == 1;
-            at = size;
-        }
-    }
+    size_t at = read_kind(bytes, &file.annex);
     if (at == 0) {
         return STATUS_UNSUPPORTED;
     }
-    enum status st = read_head(bytes, &at, &file, sizes);
+    enum status st = read_head(bytes, &at, &file, sizes, hashes);
     if (st != STATUS_OK) {
         return st;
     }

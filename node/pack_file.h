@@ -54,4 +54,27 @@ MUST_USE enum status pack_file_encode(struct pack_file *file, const struct note_
  * STATUS_CORRUPT      rules or vectors do not have the hash that is signed. */
 MUST_USE enum status pack_file_decode(struct view bytes, struct pack_file *out);
 
+/* The five lines alone, a text whose SHA-256 is the address.  Whoever knows the
+ * address from a charter needs no signature and no whole file: the lines name
+ * rules and vectors by hash, so that all three travel and rest as plain blobs. */
+struct pack_head {
+    bool annex;
+    char id[PACK_ID_CHARS_MAX + 1];
+    uint32_t version;
+    size_t rules_bytes, vectors_bytes;
+    struct hash rules, vectors, address;
+};
+
+/* Read the five lines and nothing else.
+ *
+ * STATUS_UNSUPPORTED  another kind or version of file.
+ * STATUS_MALFORMED    not these lines, or not spelled as pack_file_head writes them. */
+MUST_USE enum status pack_head_decode(struct view head, struct pack_head *out);
+
+/* Put lines, rules and vectors together to a file without signatures.  *out is
+ * the caller's, to be freed with free(); it is checked by who reads it.
+ * STATUS_NO_MEMORY. */
+MUST_USE enum status pack_file_join(struct view head, struct view rules, struct view vectors,
+                                    uint8_t **out, size_t *out_bytes);
+
 #endif
