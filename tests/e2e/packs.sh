@@ -17,16 +17,17 @@ draft() { # DIR ID VECTORS-TAG: the rules of Hubei under another name, with own 
         echo "{\"input\":{\"item\":\"LAB.CL\",\"$3\":$i},\"expect\":{\"verdict\":\"may\"}}"
     done >"$1/vectors.jsonl"
 }
-build() { # DIR FILE: prints the address
+build() { # DIR FILE: the address goes to $address
     expect 0 --json policy build "$1" -o "$2"
-    grep -oP '"address":"\K[0-9a-f]{64}' "$work/out"
+    address=$(grep -oP '"address":"\K[0-9a-f]{64}' "$work/out")
 }
 draft "$work/made" made-up-2027 n
-made=$(build "$work/made" "$work/made.hrpack")
+build "$work/made" "$work/made.hrpack"
+made=$address
 draft "$work/other" made-up-2027 m
-build "$work/other" "$work/other.hrpack" >/dev/null
+build "$work/other" "$work/other.hrpack"
 draft "$work/wrong" wrong-2027 n
-build "$work/wrong" "$work/right.hrpack" >/dev/null
+build "$work/wrong" "$work/right.hrpack"
 # One vector that does not hold: build refuses it, so the file is put together here.
 wrong=$(python3 - "$work/right.hrpack" "$work/wrong.hrpack" <<'P'
 import base64, hashlib, sys
@@ -50,8 +51,8 @@ policy() { # VERSION ROW...: build and sign policy-VERSION.charter
         printf '%s\n' "$@"
         sed -n '/^settings:/,$p' "$auth/policy.yaml"
     } >"$auth/policy-$v.yaml"
-    (cd "$auth" && expect 0 --home "$auth" charter build policy "policy-$v.yaml" -o "policy-$v.charter" &&
-        expect 0 --home "$auth" charter sign "policy-$v.charter" --key li.key)
+    expect 0 --home "$auth" charter build policy "$auth/policy-$v.yaml" -o "$auth/policy-$v.charter"
+    expect 0 --home "$auth" charter sign "$auth/policy-$v.charter" --key "$auth/li.key"
 }
 day() { TZ=Asia/Shanghai date -d "$1 days" +%F; }
 state() { # PACK STATE: for wait_status
