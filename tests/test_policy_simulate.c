@@ -165,6 +165,7 @@ test_other_rules_flip_by_item_hospital_and_cause(void **state)
     assert_non_null(
         strstr(rows[0].why, "issuer_territory: true > false (at most must > no_rule)"));
     assert_null(strstr(rows[0].why, "usable")); /* it did not change */
+    assert_null(strstr(rows[0].why, "window")); /* new, but it holds nothing down */
     assert_int_equal(totals(s).flipped, 3);
     json_decref(input);
     simulate_close(s);
