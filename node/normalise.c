@@ -353,6 +353,9 @@ normalise_bytes(const struct normalise_options *o, const char *name, struct view
     } else {
         st = normalise_csv(r, bytes);
     }
+    if (st == STATUS_OK && counts->records + counts->refused + counts->warnings == 0) {
+        st = run_refuse(r, (struct place){0}, "holds no message and no row");
+    }
     report_arena_free(r->arena);
     free(r);
     return st;

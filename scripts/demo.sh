@@ -5,6 +5,7 @@
 # usage: scripts/demo.sh [--keep DIR]     --keep leaves the alliance running in DIR
 set -euo pipefail
 cd "$(dirname "$0")/.."
+here=$PWD
 keep=
 [ "${1:-}" = --keep ] && keep=${2:?--keep wants a folder}
 scripts/setup.sh build
@@ -17,9 +18,10 @@ work=${keep:-$(mktemp -d)/alliance}
 files=$(mktemp -d)
 cleanup() {
     status=$?
+    cd "$here"
     rm -rf "$files"
     if [ -z "$keep" ]; then
-        scripts/alliance.sh down "$work" 2>/dev/null
+        "$here/scripts/alliance.sh" down "$work" || status=1
         rm -rf "$(dirname "$work")"
     fi
     exit $status
