@@ -77,14 +77,15 @@ struct home_head {
     struct hash root;
 };
 
-/* Write HOME/last-signed: these heads, this machine, and the device and inode
- * of HOME/store/data.mdb.  Call it after each signing that others may see,
+/* Write HOME/last-signed: these heads, this machine, the device and inode
+ * of HOME/store/data.mdb, and when.  Call it after each signing that others may see,
  * before they see it.  STATUS_TOO_BIG: above HOME_IO_HEADS_MAX. */
 MUST_USE enum status home_io_signed(const char *home, const struct home_head *heads,
                                     size_t count, char error[HOME_IO_ERROR_CHARS]);
 
 /* Whether this start is clean (DESIGN 10): HOME/last-signed is there and
- * whole, names this machine and this data file, and every log in it is among
+ * whole and the very file that was written (not a copy of it), names this
+ * machine and this data file, and every log in it is among
  * `heads` (what the store has now) and not larger there.  A log that the store
  * has grown since (commits go on when signing stops) must have had the signed
  * root at the signed size, which `root_at` tells (store_root_at).  A log that

@@ -3,14 +3,21 @@
  *   huren last-signed v1
  *   machine <machine id, or ->
  *   data <device> <inode>
+ *   written <Unix milliseconds>
  *   log <origin> <size> <root, hex>      one for each own log
- *   sum <SHA-256 of all lines above, hex> */
+ *   sum <SHA-256 of all lines above, hex>
+ *
+ * A file system gives an inode number out again once its file is gone, so that
+ * a home removed and put back from a copy may have the old one.  What no copying
+ * program can set is the time of the last change of the inode (st_ctime): it
+ * must lie beside the time that the text was written at. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "node/home_io.h"
 
@@ -19,7 +26,9 @@
 enum {
     LINE_CHARS_MAX = ORIGIN_CHARS_MAX + 128,
     FILE_BYTES_MAX = HOME_IO_HEADS_MAX * LINE_CHARS_MAX + 1024,
-    HEX_CHARS = 2 * HASH_BYTES
+    HEX_CHARS = 2 * HASH_BYTES,
+    WRITTEN_MS_MAX = 2000, /* from `written` to the change of the inode */
+    WRITE_TRIES = 4
 };
 
 static void
@@ -47,16 +56,64 @@ here(const char *home, char *out, size_t max)
                     (uintmax_t)data.st_ino);
 }
 
+static int64_t
+milliseconds(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * 1000 + t->tv_nsec / 1000000;
+}
+
+/* Whether the file at `path` has not been changed since `written`. */
+static bool
+unchanged_since(const char *path, int64_t written)
+{
+    struct stat file;
+
+    if (lstat(path, &file) != 0) {
+        return false;
+    }
+    int64_t apart = milliseconds(&file.st_ctim) - written;
+    return apart >= -WRITTEN_MS_MAX && apart <= WRITTEN_MS_MAX;
+}
+
+static enum status
+compose(const char *home, const struct home_head *heads, size_t count, char *text,
+        size_t *bytes, int64_t *written)
+{
+    char hex[HEX_CHARS + 1];
+    struct timespec now;
+    struct hash sum;
+    size_t n = sizeof FIRST_LINE - 1;
+    int more = here(home, text + n, FILE_BYTES_MAX - n);
+
+    memcpy(text, FIRST_LINE, n);
+    if (more < 0) {
+        return STATUS_IO;
+    }
+    n += (size_t)more;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    *written = milliseconds(&now);
+    n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "written %" PRId64 "\n", *written);
+    for (size_t i = 0; i < count; i++) {
+        to_hex(&heads[i].root, hex);
+        n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "log %s %" PRIu64 " %s\n",
+                              heads[i].origin, heads[i].size, hex);
+    }
+    sha256((const uint8_t *)text, n, &sum);
+    to_hex(&sum, hex);
+    n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "sum %s\n", hex);
+    *bytes = n;
+    return STATUS_OK;
+}
+
 enum status
 home_io_signed(const char *home, const struct home_head *heads, size_t count,
                char error[HOME_IO_ERROR_CHARS])
 {
-    char path[HOME_IO_PATH_CHARS], hex[HEX_CHARS + 1];
+    char path[HOME_IO_PATH_CHARS];
     char *text;
-    struct hash sum;
-    size_t n = sizeof FIRST_LINE - 1;
-    enum status st;
-    int more;
+    int64_t written = 0;
+    size_t n;
+    enum status st = STATUS_OK;
 
     if (count > HOME_IO_HEADS_MAX || home_io_path(home, "last-signed", path) != STATUS_OK) {
         (void)snprintf(error, HOME_IO_ERROR_CHARS, "write last-signed: too many logs");
@@ -66,23 +123,18 @@ home_io_signed(const char *home, const struct home_head *heads, size_t count,
         (void)snprintf(error, HOME_IO_ERROR_CHARS, "write HOME/last-signed: out of memory");
         return STATUS_NO_MEMORY;
     }
-    memcpy(text, FIRST_LINE, n);
-    if ((more = here(home, text + n, FILE_BYTES_MAX - n)) < 0) {
-        (void)snprintf(error, HOME_IO_ERROR_CHARS,
-                       "write HOME/last-signed: the store has no data file");
-        free(text);
-        return STATUS_IO;
+    /* A disk that takes seconds to sync leaves the two times apart: once more. */
+    for (int i = 0; i < WRITE_TRIES; i++) {
+        if ((st = compose(home, heads, count, text, &n, &written)) != STATUS_OK) {
+            (void)snprintf(error, HOME_IO_ERROR_CHARS,
+                           "write HOME/last-signed: the store has no data file");
+            break;
+        }
+        st = home_io_write(path, (struct view){(const uint8_t *)text, n}, 0600, error);
+        if (st != STATUS_OK || unchanged_since(path, written)) {
+            break;
+        }
     }
-    n += (size_t)more;
-    for (size_t i = 0; i < count; i++) {
-        to_hex(&heads[i].root, hex);
-        n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "log %s %" PRIu64 " %s\n",
-                              heads[i].origin, heads[i].size, hex);
-    }
-    sha256((const uint8_t *)text, n, &sum);
-    to_hex(&sum, hex);
-    n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "sum %s\n", hex);
-    st = home_io_write(path, (struct view){(const uint8_t *)text, n}, 0600, error);
     free(text);
     return st;
 }
@@ -154,8 +206,9 @@ sum_agrees(const char *text, size_t count, size_t *body)
 }
 
 static bool
-lines_agree(const char *home, char *text, size_t count, const struct home_head *heads,
-            size_t heads_count, home_root_fn root_at, void *context, char *why)
+lines_agree(const char *home, const char *path, char *text, size_t count,
+            const struct home_head *heads, size_t heads_count, home_root_fn root_at,
+            void *context, char *why)
 {
     char place[HOME_IO_MACHINE_CHARS + 96];
     size_t body;
@@ -172,7 +225,19 @@ lines_agree(const char *home, char *text, size_t count, const struct home_head *
     if (strncmp(at, place, (size_t)n) != 0) {
         return unclean(why, "the store was copied, or moved from another machine");
     }
-    for (at += n; *at != 0;) {
+    char *rest;
+    at += n;
+    if (strncmp(at, "written ", 8) != 0) {
+        return unclean(why, "last-signed does not say when it was written");
+    }
+    int64_t written = strtoll(at + 8, &rest, 10);
+    if (*rest != '\n') {
+        return unclean(why, "last-signed has a line that is not understood");
+    }
+    if (!unchanged_since(path, written)) {
+        return unclean(why, "last-signed was copied, or put back from a copy");
+    }
+    for (at = rest + 1; *at != 0;) {
         char *end = strchr(at, '\n');
         if (end == NULL) {
             return unclean(why, "last-signed has a line that is not understood");
@@ -202,7 +267,7 @@ home_io_is_clean(const char *home, const struct home_head *heads, size_t count,
     if (home_io_read(path, FILE_BYTES_MAX, &bytes, &got, why) != STATUS_OK) {
         return false;
     }
-    clean = lines_agree(home, (char *)bytes, got, heads, count, root_at, context, why);
+    clean = lines_agree(home, path, (char *)bytes, got, heads, count, root_at, context, why);
     free(bytes);
     return clean;
 }

@@ -5,6 +5,7 @@
  * differ in each single respect, and with each of its bytes changed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -195,6 +196,38 @@ clean(const struct home_head *heads, size_t count)
     return home_io_is_clean(home, heads, count, root_at, &there, error);
 }
 
+/* Put last-signed back as a copying program would: the same text, which was
+ * written `shift` ms from now, and a file that changes now. */
+static void
+put_back(int64_t shift)
+{
+    char lines[4096], hex[2 * HASH_BYTES + 1];
+    uint8_t *bytes;
+    size_t count;
+    struct hash sum;
+
+    assert_int_equal(
+        home_io_read(in_home("last-signed"), sizeof lines - 64, &bytes, &count, error),
+        STATUS_OK);
+    char *written = strstr((char *)bytes, "written ");
+    assert_non_null(written);
+    int64_t at = strtoll(written + 8, NULL, 10);
+    char *logs = strchr(written, '\n'), *end = strstr((char *)bytes, "sum ");
+    assert_non_null(end);
+    int n = snprintf(lines, sizeof lines, "%.*swritten %" PRId64 "%.*s",
+                     (int)(written - (char *)bytes), (char *)bytes, at + shift,
+                     (int)(end - logs), logs);
+    sha256((uint8_t *)lines, (size_t)n, &sum);
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        (void)snprintf(hex + 2 * i, 3, "%02x", sum.bytes[i]);
+    }
+    n += snprintf(lines + n, sizeof lines - (size_t)n, "sum %s\n", hex);
+    free(bytes);
+    assert_int_equal(home_io_write(in_home("last-signed"),
+                                   (struct view){(uint8_t *)lines, (size_t)n}, 0600, error),
+                     STATUS_OK);
+}
+
 static void
 test_a_start_is_clean_only_on_the_store_that_signed(void **state)
 {
@@ -248,11 +281,16 @@ test_a_start_is_clean_only_on_the_store_that_signed(void **state)
             STATUS_OK);
         assert_false(clean(heads, 2));
     }
-    assert_int_equal(
-        home_io_write(in_home("last-signed"), (struct view){bytes, count}, 0600, error),
-        STATUS_OK);
-    assert_true(clean(heads, 2));
     free(bytes);
+    assert_int_equal(home_io_signed(home, heads, 2, error), STATUS_OK);
+    assert_true(clean(heads, 2));
+    put_back(-5000);
+    assert_false(clean(heads, 2));
+    assert_non_null(strstr(error, "put back from a copy"));
+    put_back(10000);
+    assert_false(clean(heads, 2));
+    assert_int_equal(home_io_signed(home, heads, 2, error), STATUS_OK);
+    assert_true(clean(heads, 2));
 
     /* The data file was copied: another inode. */
     (void)snprintf(other, sizeof other, "%s", in_home("store/copy"));
