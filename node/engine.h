@@ -34,11 +34,14 @@ enum {
 
 /* Spaces of the store's named values (kv.h). */
 enum engine_space {
-    SPACE_HOME = 1,       /* of a network: "exch" = origin of the exch log in use */
+    SPACE_HOME = 1,       /* of a network: "exch" = origin of the exch log in use; "pub" = of
+                             the pub log, where it is not <network>/<institution>/pub */
     SPACE_RECEIPT = 2,    /* institution -> newest receipt note of its exch log */
     SPACE_RELIED = 3,     /* origin 0x00 leaf -> institutions that rely on it */
     SPACE_QUARANTINE = 4, /* blob hash -> file, record, reason */
     SPACE_FORK = 5,       /* origin -> blob hash of the proof */
+    SPACE_RELEASE = 16,   /* report handle, institution -> until when held reports are given */
+    SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
 };
 
 /* A log of our own. */

@@ -138,9 +138,17 @@ static enum status
 open_logs(struct network *n, struct store_txn *txn)
 {
     static const struct view name = {(const uint8_t *)"exch", 4};
-    struct view exch;
+    static const struct view pub_name = {(const uint8_t *)"pub", 3};
+    struct view exch, pub;
     origin_pub(n->name, n->engine->institution, n->pub.origin);
-    enum status st = store_kv_get(txn, SPACE_HOME, text_view(n->name), name, &exch);
+    enum status st = store_kv_get(txn, SPACE_HOME, text_view(n->name), pub_name, &pub);
+    if (st == STATUS_OK && pub.count <= ORIGIN_CHARS_MAX) { /* it goes on in a later log */
+        memset(n->pub.origin, 0, sizeof n->pub.origin);
+        memcpy(n->pub.origin, pub.bytes, pub.count);
+    } else if (st != STATUS_NOT_FOUND) {
+        return st == STATUS_OK ? STATUS_CORRUPT : st;
+    }
+    st = store_kv_get(txn, SPACE_HOME, text_view(n->name), name, &exch);
     if (st == STATUS_OK && exch.count <= ORIGIN_CHARS_MAX) {
         memcpy(n->exch.origin, exch.bytes, exch.count);
     } else if (st == STATUS_NOT_FOUND) {
