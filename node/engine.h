@@ -42,6 +42,8 @@ enum engine_space {
     SPACE_FORK = 5,       /* origin -> blob hash of the proof */
     SPACE_RELEASE = 16,   /* report handle, institution -> until when held reports are given */
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
+
+    SPACE_RECALL = 24, /* who relies on what, what was recalled: recall_rows.h */
 };
 
 /* A log of our own. */

@@ -35,7 +35,8 @@ enum frame_kind {
     FRAME_RECEIPT = 7,
     FRAME_RELY = 8,
     FRAME_BLOB = 9,
-    FRAME_KIND_MAX = FRAME_BLOB, /* the highest that this version knows */
+    FRAME_RECALL = 10,
+    FRAME_KIND_MAX = FRAME_RECALL, /* the highest that this version knows */
     FRAME_ANSWER = 0x80
 };
 
