@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "node/gossip_state.h"
+#include "node/publisher_taken.h"
 #include "proto/frame.h"
 #include "store/kv.h"
 
@@ -34,7 +35,10 @@ apply_entries(struct store_txn *t, const struct gossip_action *a, const char *ne
     if (log.size != a->first || (log.flags & STORE_LOG_FROZEN) != 0) {
         return STATUS_GAP;
     }
-    if (a->count > 0) {
+    if (a->count > 0 && (log.flags & STORE_LOG_OWN) != 0) {
+        st = taken_note(t, network, a->origin, a->first);
+    }
+    if (st == STATUS_OK && a->count > 0) {
         st = store_log_append(t, log.id, a->entries, a->count, a->leaves, NULL);
     }
     if (st == STATUS_OK && !a->complete) {

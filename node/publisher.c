@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/record.h"
+#include "node/publisher_taken.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 #include "store/index.h"
@@ -20,6 +21,7 @@ publisher_begin(struct publisher *p, const struct publish_context *c, struct sto
     struct store_log row;
     memset(p, 0, sizeof *p);
     enum status st = store_log_get(txn, log, &row);
+    st = st == STATUS_OK ? taken_from(txn, c->network, row.origin, &p->taken) : st;
     if (st != STATUS_OK) {
         return st;
     }
@@ -242,6 +244,9 @@ publisher_add(struct publisher *p, const Hr__Report *report, uint32_t withdraw,
     }
     *fatal = false;
     st = publish_plan(p->context, report, withdraw, rows.at, rows.count, plan);
+    if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS && p->taken != UINT64_MAX) {
+        st = taken_settle(p, p->taken, report, handle, random, plan, fatal);
+    }
     if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS) {
         st = queue_steps(p, report, plan, handle, random);
     }

@@ -15,8 +15,9 @@ struct publisher {
     const struct publish_context *context;
     struct store_txn *txn;
     uint32_t log;
-    uint64_t next; /* leaf of the next step */
-    size_t count;  /* waiting */
+    uint64_t next;  /* leaf of the next step */
+    uint64_t taken; /* entries from here on may have come back (publisher_taken.h) */
+    size_t count;   /* waiting */
     struct publication *waiting;
     uint8_t (*handles)[PUBLISH_HANDLE_BYTES];
     uint8_t (*held_keys)[KEY_BYTES];

@@ -347,18 +347,30 @@ store_own_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct stor
 {
     uint8_t key[STORE_LEAF_KEY_BYTES], fixed[2 * TOKEN_BYTES];
     const struct txn_log *touched = NULL;
+    struct store_log log;
+    struct view row;
     enum status st;
 
     assert(t->write);
-    for (size_t i = 0; i < t->touched_count; i++) {
-        touched = t->touched[i].id == id ? &t->touched[i] : touched;
-    }
-    assert(touched != NULL);
-    assert(leaf >= touched->size_before && leaf < touched->size);
     if (own->rank.count > STORE_RANK_BYTES_MAX) {
         return STATUS_TOO_BIG;
     }
+    for (size_t i = 0; i < t->touched_count; i++) {
+        touched = t->touched[i].id == id ? &t->touched[i] : touched;
+    }
     leaf_key(key, id, leaf);
+    if (touched == NULL || leaf < touched->size_before) {
+        st = row_get(t, DB_OWN, view_of(key, sizeof key), &row);
+        if (st != STATUS_NOT_FOUND) {
+            return st == STATUS_OK ? STATUS_EXISTS : st;
+        }
+    }
+    if (touched == NULL && (st = store_log_get(t, id, &log)) != STATUS_OK) {
+        return st;
+    }
+    if (leaf >= (touched != NULL ? touched->size : log.size)) {
+        return STATUS_NOT_FOUND;
+    }
     memcpy(fixed, own->report, TOKEN_BYTES);
     memcpy(fixed + TOKEN_BYTES, own->content, TOKEN_BYTES);
     st = row_put_next(t, DB_OWN, view_of(key, sizeof key), view_of(fixed, sizeof fixed),
@@ -366,8 +378,9 @@ store_own_put(struct store_txn *t, uint32_t id, uint64_t leaf, const struct stor
     if (st != STATUS_OK) {
         return st;
     }
-    return txn_fail(t, leaf < touched->indexed ? index_put(t, id, leaf, own->report)
-                                               : tail_note_row(t, id, leaf, own->report));
+    return txn_fail(t, leaf < (touched != NULL ? touched->indexed : log.indexed_to)
+                           ? index_put(t, id, leaf, own->report)
+                           : tail_note_row(t, id, leaf, own->report));
 }
 
 enum status

@@ -70,8 +70,9 @@ struct store_own {
 };
 enum { STORE_RANK_BYTES_MAX = 1024 };
 
-/* In the transaction that appended the leaf (asserted: its handle would else
- * miss the index).  STATUS_TOO_BIG: rank. */
+/* In the transaction that appended the leaf; or once, later, for an entry that
+ * came back without its row.  STATUS_TOO_BIG: rank.  STATUS_NOT_FOUND: no such
+ * leaf.  STATUS_EXISTS: an entry of before this transaction has its row. */
 MUST_USE enum status store_own_put(struct store_txn *t, uint32_t id, uint64_t leaf,
                                    const struct store_own *own);
 MUST_USE enum status store_own_get(struct store_txn *t, uint32_t id, uint64_t leaf,

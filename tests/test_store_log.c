@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "crypto/tree.h"
+#include "store/check.h"
 #include "tests/test_store_util.h"
 
 /* MTH of RFC 6962 2.1, over leaf hashes. */
@@ -356,6 +357,51 @@ test_a_large_transaction_finds_each_of_its_own_rows_once(void **state)
     dir_remove(&dir);
 }
 
+/* Entries that came back from peers get their rows later, once. */
+static void
+test_an_own_row_may_follow_in_a_later_transaction_once(void **state)
+{
+    struct test_dir dir = dir_make();
+    struct store *s = open_store(dir.path);
+    uint8_t bytes[2][TEST_ENTRY_BYTES];
+    struct view entries[] = {test_entry(bytes[0], 1), test_entry(bytes[1], 2)};
+    struct store_own own = {.rank = {(const uint8_t *)"rank", 4}};
+    uint32_t id;
+    (void)state;
+
+    struct store_txn *t = begin_write(s);
+    OK(store_log_create(t, text("net/a/pub"), STORE_LOG_OWN, 1, &id));
+    OK(store_log_append(t, id, entries, 2, NULL, NULL));
+    OK(store_commit(t));
+    for (unsigned i = 0; i < 2; i++) { /* its handles pending, then written */
+        t = begin_write(s);
+        test_handle(own.report, 1000 + i);
+        assert_int_equal(store_own_put(t, id, 2, &own), STATUS_NOT_FOUND);
+        OK(store_own_put(t, id, i, &own));
+        expect_hit(t, 1000 + i, id, i);
+        OK(store_commit(t));
+        t = begin_write(s);
+        assert_int_equal(store_own_put(t, id, i, &own), STATUS_EXISTS);
+        store_abort(t);
+        if (i == 0) {
+            OK(store_index_some(s, 10));
+        }
+    }
+    for (int pass = 0; pass < 2; pass++) {
+        struct store_check_options options = {.finding = NULL};
+        struct store_check_totals totals;
+        t = begin_read(s);
+        expect_hit(t, 1000, id, 0);
+        expect_hit(t, 1001, id, 1);
+        store_abort(t);
+        OK(store_check(s, &options, &totals));
+        store_close(s);
+        s = open_store(dir.path);
+    }
+    store_close(s);
+    dir_remove(&dir);
+}
+
 static void
 test_own_rows_are_found_by_report_handle(void **state)
 {
@@ -651,6 +697,7 @@ main(void)
         cmocka_unit_test(test_one_handle_in_many_logs_is_found_everywhere_once),
         cmocka_unit_test(test_a_large_transaction_finds_each_of_its_own_rows_once),
         cmocka_unit_test(test_own_rows_are_found_by_report_handle),
+        cmocka_unit_test(test_an_own_row_may_follow_in_a_later_transaction_once),
         cmocka_unit_test(test_a_log_without_handles_is_never_pending),
         cmocka_unit_test(test_a_hundred_thousand_entries_and_the_tail_stays_bounded),
         cmocka_unit_test(test_logs_are_listed_by_origin_and_keep_their_notes),
