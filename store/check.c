@@ -9,15 +9,125 @@
 
 enum { ROWS_AT_ONCE = 2000, BYTES_AT_ONCE = 32 * 1024 * 1024 };
 
+static void
+report(struct check *c, const struct store_finding *finding)
+{
+    c->totals.findings++;
+    if (c->options->finding != NULL) {
+        pthread_mutex_lock(c->lock);
+        c->options->finding(c->options->finding_context, finding);
+        pthread_mutex_unlock(c->lock);
+    }
+}
+
 void
 check_report(struct check *c, const char *part, uint64_t index, const char *what)
 {
-    struct store_finding finding = {part, view_of(c->origin, c->origin_chars), index, what};
+    struct store_finding finding = {part, view_of(c->origin, c->origin_chars), index, 0, what};
 
-    c->totals.findings++;
-    if (c->options->finding != NULL) {
-        c->options->finding(c->options->finding_context, &finding);
+    report(c, &finding);
+}
+
+void
+check_report_tile(struct check *c, unsigned level, uint64_t index, const char *what)
+{
+    struct store_finding finding = {"tile", view_of(c->origin, c->origin_chars), index, level,
+                                    what};
+
+    report(c, &finding);
+}
+
+bool
+check_step(struct check *c, uint64_t done)
+{
+    bool go = true;
+
+    if (c->options->step != NULL) {
+        pthread_mutex_lock(c->lock);
+        go = c->options->step(c->options->context, c->step, c->part,
+                              view_of(c->origin, c->origin_chars), done);
+        pthread_mutex_unlock(c->lock);
     }
+    c->left_out = c->left_out || !go;
+    return go;
+}
+
+/* ---- threads ---- */
+
+struct worker {
+    struct check check;
+    check_work_fn work;
+    void *job;
+    enum status status;
+    pthread_t thread;
+};
+
+static void *
+worker_run(void *context)
+{
+    struct worker *w = context;
+
+    w->status = w->work(&w->check, w->job);
+    return NULL;
+}
+
+static void
+add_totals(struct check *to, const struct check *from)
+{
+    struct store_check_totals *a = &to->totals;
+    const struct store_check_totals *b = &from->totals;
+
+    a->logs += b->logs;
+    a->entries += b->entries;
+    a->tiles += b->tiles;
+    a->records += b->records;
+    a->own += b->own;
+    a->index_rows += b->index_rows;
+    a->charter_rows += b->charter_rows;
+    a->values += b->values;
+    a->blobs += b->blobs;
+    a->salts += b->salts;
+    a->findings += b->findings;
+    to->expected_rows += from->expected_rows;
+    to->left_out = to->left_out || from->left_out;
+}
+
+enum status
+check_in_threads(struct check *c, check_work_fn work, void *job)
+{
+    unsigned count = c->options->threads, started = 0;
+    struct worker *workers;
+    enum status st = STATUS_OK;
+
+    if (count <= 1) {
+        return work(c, job);
+    }
+    count = count > STORE_CHECK_THREADS_MAX ? STORE_CHECK_THREADS_MAX : count;
+    if ((workers = calloc(count, sizeof *workers)) == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (; started < count; started++) {
+        struct worker *w = &workers[started];
+        w->check = *c;
+        memset(&w->check.totals, 0, sizeof w->check.totals);
+        w->check.expected_rows = 0;
+        w->check.left_out = false;
+        w->work = work;
+        w->job = job;
+        if (pthread_create(&w->thread, NULL, worker_run, w) != 0) {
+            break;
+        }
+    }
+    if (started == 0) {
+        st = work(c, job);
+    }
+    for (unsigned i = 0; i < started; i++) {
+        (void)pthread_join(workers[i].thread, NULL);
+        add_totals(c, &workers[i].check);
+        st = st == STATUS_OK ? workers[i].status : st;
+    }
+    free(workers);
+    return st;
 }
 
 enum status
@@ -134,10 +244,15 @@ scan(struct check *c, enum store_db db, const char *part, check_row_fn fn)
     struct scan s = {.rows = 0};
     enum status st;
 
-    do {
-        st = scan_some(c, db, part, fn, &s);
-    } while (st == STATUS_OK);
+    c->part = part;
     c->origin_chars = 0;
+    do {
+        if (!check_step(c, s.rows)) {
+            return STATUS_OK;
+        }
+        st = scan_some(c, db, part, fn, &s);
+        c->origin_chars = 0;
+    } while (st == STATUS_OK);
     if (st == STATUS_CORRUPT) {
         check_report(c, part, s.rows, "pages are damaged: the rest cannot be read");
         return STATUS_OK;
@@ -348,6 +463,8 @@ check_logs(struct check *c)
         if ((st = store_begin_read(c->s, &t)) != STATUS_OK) {
             return st;
         }
+        c->step = id;
+        c->part = "log";
         c->origin_chars = 0;
         st = name_log(c, t, id);
         store_abort(t);
@@ -362,51 +479,89 @@ check_logs(struct check *c)
     return st;
 }
 
+static const struct {
+    enum store_db db;
+    const char *part;
+    check_row_fn fn;
+} scans[] = {
+    {DB_HANDLES, "index", row_handles},
+    {DB_RECORDS, "record", row_records},
+    {DB_OWN, "own", row_own},
+    {DB_META, "meta", row_meta},
+    {DB_ORIGINS, "log", row_origins},
+    {DB_LOGS, "log", row_logs},
+    {DB_NOTES, "note", row_notes},
+    {DB_CHARTER, "charter", row_charter},
+    {DB_LISTS, "charter", row_lists},
+    {DB_ROWS, "charter", row_rows},
+    {DB_REFUSED, "charter", row_refused},
+    {DB_KV, "value", row_kv},
+    {DB_BLOBS, "blob", row_blobs},
+    {DB_SALTS, "salt", row_salts},
+};
+
+static enum status
+scan_tables(struct check *c, void *job)
+{
+    atomic_uint *next = job;
+    enum status st = STATUS_OK;
+
+    while (st == STATUS_OK) {
+        unsigned i = atomic_fetch_add(next, 1);
+        if (i >= sizeof scans / sizeof scans[0]) {
+            break;
+        }
+        c->step = LOGS_MAX + 1 + i;
+        st = scan(c, scans[i].db, scans[i].part, scans[i].fn);
+    }
+    return st;
+}
+
+static enum status
+check_all(struct check *c)
+{
+    atomic_uint next = 0;
+    enum status st = check_logs(c);
+
+    if (st == STATUS_OK) {
+        st = check_in_threads(c, scan_tables, &next);
+    }
+    if (st == STATUS_OK && !c->left_out && c->totals.index_rows != c->expected_rows) {
+        c->origin_chars = 0;
+        check_report(c, "index", c->totals.index_rows,
+                     "number of index rows differs from what the entries ask for");
+    }
+    return st;
+}
+
 enum status
 store_check(struct store *s, const struct store_check_options *options,
             struct store_check_totals *totals)
 {
-    static const struct {
-        enum store_db db;
-        const char *part;
-        check_row_fn fn;
-    } scans[] = {
-        {DB_META, "meta", row_meta},
-        {DB_ORIGINS, "log", row_origins},
-        {DB_LOGS, "log", row_logs},
-        {DB_NOTES, "note", row_notes},
-        {DB_OWN, "own", row_own},
-        {DB_RECORDS, "record", row_records},
-        {DB_HANDLES, "index", row_handles},
-        {DB_CHARTER, "charter", row_charter},
-        {DB_LISTS, "charter", row_lists},
-        {DB_ROWS, "charter", row_rows},
-        {DB_REFUSED, "charter", row_refused},
-        {DB_KV, "value", row_kv},
-        {DB_BLOBS, "blob", row_blobs},
-        {DB_SALTS, "salt", row_salts},
-    };
+    pthread_mutex_t lock;
     struct check *c = calloc(1, sizeof *c);
-    enum status st;
+    enum status st = STATUS_NO_MEMORY;
 
     memset(totals, 0, sizeof *totals);
-    if (c == NULL) {
+    if (c == NULL || pthread_mutex_init(&lock, NULL) != 0) {
+        free(c);
         return STATUS_NO_MEMORY;
     }
     c->s = s;
     c->options = options;
-    st = check_logs(c);
-    for (size_t i = 0; i < sizeof scans / sizeof scans[0] && st == STATUS_OK; i++) {
-        st = scan(c, scans[i].db, scans[i].part, scans[i].fn);
-    }
-    if (st == STATUS_OK && c->totals.index_rows != c->expected_rows) {
-        check_report(c, "index", c->totals.index_rows,
-                     "number of index rows differs from what the entries ask for");
+    c->lock = &lock;
+    c->size = calloc(LOGS_MAX + 1, sizeof *c->size);
+    c->indexed = calloc(LOGS_MAX + 1, sizeof *c->indexed);
+    if (c->size != NULL && c->indexed != NULL) {
+        st = check_all(c);
     }
     *totals = c->totals;
     if (st == STATUS_OK && totals->findings > 0) {
         st = STATUS_CORRUPT;
     }
+    free(c->size);
+    free(c->indexed);
     free(c);
+    (void)pthread_mutex_destroy(&lock);
     return st;
 }

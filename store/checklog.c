@@ -82,6 +82,9 @@ check_entries(struct check *c, struct store_txn **txn, const struct store_log *l
     }
     if (st == STATUS_OK && got == count) {
         c->totals.entries += count;
+        for (size_t i = 0; i < count && c->options->entry != NULL; i++) {
+            c->options->entry(c->options->context, t, log, from + i, entries[i]);
+        }
         return check_handles(c, t, log, from, entries, count);
     }
     if (st != STATUS_OK && !is_damage(st)) {
@@ -120,7 +123,7 @@ check_tile(struct check *c, struct store_txn *t, uint32_t id, unsigned level, ui
     }
     if (st != STATUS_OK) {
         if (is_damage(st)) {
-            check_report(c, "tile", index, "tile is missing, damaged or of another size");
+            check_report_tile(c, level, index, "tile is missing, damaged or of another size");
             return STATUS_OK;
         }
         return st;
@@ -130,7 +133,7 @@ check_tile(struct check *c, struct store_txn *t, uint32_t id, unsigned level, ui
         for (unsigned i = 0; i < row_width / 2; i++) {
             tree_node_hash(&tile.nodes[at + 2 * i], &tile.nodes[at + 2 * i + 1], &hash);
             if (!hash_equal(&hash, &tile.nodes[at + row_width + i])) {
-                check_report(c, "tile", index, "inner node differs from its children");
+                check_report_tile(c, level, index, "inner node differs from its children");
                 return STATUS_OK;
             }
         }
@@ -139,41 +142,64 @@ check_tile(struct check *c, struct store_txn *t, uint32_t id, unsigned level, ui
         st = tiles_read_node(&reader, 8 * (level + 1), index, &hash);
         if (is_damage(st) ||
             (st == STATUS_OK && !hash_equal(&hash, &tile.nodes[TILE_NODES - 1]))) {
-            check_report(c, "tile", index, "tile differs from its hash one level up");
+            check_report_tile(c, level, index, "tile differs from its hash one level up");
             st = STATUS_OK;
         }
     }
     return st;
 }
 
+/* Tiles of one level, taken in turn by the threads that share it. */
+struct level_job {
+    const struct store_log *log;
+    unsigned level;
+    uint64_t tiles;
+    atomic_uint_fast64_t next;
+};
+
 static enum status
-check_level(struct check *c, uint32_t id, unsigned level)
+check_tiles(struct check *c, void *context)
 {
-    uint64_t hashes = c->size[id] >> (8 * level);
-    uint64_t tiles = hashes / TILE_HASHES + (hashes % TILE_HASHES != 0);
-    struct store_log log;
+    struct level_job *j = context;
     struct store_txn *t;
     enum status st = STATUS_OK;
 
-    for (uint64_t from = 0; from < tiles && st == STATUS_OK; from += TILES_AT_ONCE) {
+    while (st == STATUS_OK) {
+        uint64_t from = atomic_fetch_add(&j->next, TILES_AT_ONCE);
+        if (from >= j->tiles || (j->level == 0 && !check_step(c, from * TILE_HASHES))) {
+            break;
+        }
         if ((st = store_begin_read(c->s, &t)) != STATUS_OK) {
             return st;
         }
-        st = store_log_get(t, id, &log);
-        for (uint64_t i = from; i < tiles && i < from + TILES_AT_ONCE && st == STATUS_OK; i++) {
+        for (uint64_t i = from; i < j->tiles && i < from + TILES_AT_ONCE && st == STATUS_OK;
+             i++) {
             uint64_t findings = c->totals.findings;
-            st = check_tile(c, t, id, level, i);
+            st = check_tile(c, t, j->log->id, j->level, i);
             if (st == STATUS_OK && c->totals.findings != findings) {
                 store_abort(t); /* It may have been stopped. */
                 st = store_begin_read(c->s, &t);
             }
-            if (st == STATUS_OK && level == 0) {
-                st = check_entries(c, &t, &log, i);
+            if (st == STATUS_OK && j->level == 0) {
+                st = check_entries(c, &t, j->log, i);
             }
         }
         store_abort(t);
     }
     return st;
+}
+
+static enum status
+check_level(struct check *c, const struct store_log *log, unsigned level)
+{
+    uint64_t hashes = c->size[log->id] >> (8 * level);
+    struct level_job job = {.log = log,
+                            .level = level,
+                            .tiles = hashes / TILE_HASHES + (hashes % TILE_HASHES != 0)};
+
+    atomic_init(&job.next, 0);
+    return job.tiles <= TILES_AT_ONCE ? check_tiles(c, &job)
+                                      : check_in_threads(c, check_tiles, &job);
 }
 
 /* The root from the tiles, and that nothing stands above the size. */
@@ -214,8 +240,12 @@ check_log(struct check *c, uint32_t id)
         st = check_root(c, t, &log);
     }
     store_abort(t);
+    log.origin = view_of(c->origin, c->origin_chars); /* The snapshot is gone. */
+    if (st != STATUS_OK || !check_step(c, 0)) {
+        return st;
+    }
     for (unsigned level = 0; level < TILE_LEVELS_MAX && st == STATUS_OK; level++) {
-        st = check_level(c, id, level);
+        st = check_level(c, &log, level);
     }
     return st;
 }

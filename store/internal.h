@@ -36,6 +36,9 @@ enum store_db {
     DB_COUNT
 };
 
+/* Their names in the file. */
+extern const char *const store_db_names[DB_COUNT];
+
 enum {
     STORE_READERS_MAX = 126,
     STORE_ROW_CHECK_BYTES = 8,

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "store/internal.h"
+#include "store/log.h"
+#include "store/pages.h"
 #include "store/tiles.h"
 
 enum {
@@ -21,7 +23,7 @@ enum {
 #define MAP_BYTES_START ((uint64_t)64 << 20)
 #define MAP_BYTES_CAP ((uint64_t)1 << 40)
 
-static const char *const db_names[DB_COUNT] = {
+const char *const store_db_names[DB_COUNT] = {
     "meta",    "origins", "logs",  "notes", "entries", "tiles", "records", "own",
     "handles", "charter", "lists", "rows",  "refused", "kv",    "blobs",   "salts"};
 
@@ -165,7 +167,7 @@ databases_open(struct store *s, bool fresh)
     if (rc != 0) {
         return status_of_mdb(rc);
     }
-    rc = mdb_dbi_open(t.mdb, db_names[DB_META], flags, &s->dbi[DB_META]);
+    rc = mdb_dbi_open(t.mdb, store_db_names[DB_META], flags, &s->dbi[DB_META]);
     if (rc != 0) {
         st = rc == MDB_NOTFOUND ? STATUS_UNSUPPORTED : status_of_mdb(rc);
         goto cleanup;
@@ -183,7 +185,7 @@ databases_open(struct store *s, bool fresh)
         }
     }
     for (int i = DB_META + 1; i < DB_COUNT && st == STATUS_OK; i++) {
-        rc = mdb_dbi_open(t.mdb, db_names[i], flags, &s->dbi[i]);
+        rc = mdb_dbi_open(t.mdb, store_db_names[i], flags, &s->dbi[i]);
         st = rc == MDB_NOTFOUND ? STATUS_CORRUPT : status_of_mdb(rc);
     }
     if (st == STATUS_OK) {
@@ -195,6 +197,39 @@ cleanup:
         mdb_txn_abort(t.mdb);
     }
     return st;
+}
+
+/* Each log must be the one that its origin leads to: a damaged origin would
+ * make the owner begin that log anew. */
+static enum status
+origins_check(struct store_txn *t)
+{
+    struct store_log log, found;
+    MDB_stat logs, origins;
+    enum status st = STATUS_OK;
+
+    if (mdb_stat(t->mdb, t->s->dbi[DB_LOGS], &logs) != 0 ||
+        mdb_stat(t->mdb, t->s->dbi[DB_ORIGINS], &origins) != 0 ||
+        logs.ms_entries != origins.ms_entries) {
+        return STATUS_CORRUPT;
+    }
+    for (uint32_t id = 1; id <= logs.ms_entries && st == STATUS_OK; id++) {
+        if ((st = store_log_get(t, id, &log)) == STATUS_OK &&
+            (st = store_log_find(t, log.origin, &found)) == STATUS_OK && found.id != id) {
+            st = STATUS_CORRUPT;
+        }
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_CORRUPT : st;
+}
+
+/* Before LMDB sees the file: it may not survive what is damaged. */
+static enum status
+pages_check(struct store *s)
+{
+    struct store_pages_totals totals;
+    enum status st = store_pages_check(s->path, NULL, NULL, &totals);
+
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
 /* Everything that store_reopen does again. */
@@ -214,6 +249,9 @@ environment_open(struct store *s)
     if (!there && s->options.read_only) {
         return STATUS_NOT_FOUND;
     }
+    if (!s->options.read_only && (st = pages_check(s)) != STATUS_OK) {
+        return st;
+    }
     if ((rc = env_open(s)) != 0) {
         return status_of_mdb(rc);
     }
@@ -230,7 +268,8 @@ environment_open(struct store *s)
     }
     atomic_store(&s->poisoned, false);
     if ((st = store_begin_read(s, &t)) == STATUS_OK) {
-        st = s->options.read_only ? STATUS_OK : tail_load(t);
+        st = s->options.read_only ? STATUS_OK : origins_check(t);
+        st = st == STATUS_OK && !s->options.read_only ? tail_load(t) : st;
         store_abort(t);
     }
     if (st != STATUS_OK) {
