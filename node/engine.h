@@ -205,6 +205,11 @@ MUST_USE enum status engine_note_use(struct network *n, struct store_txn *txn,
 /* ---- engine_publish_io.c, engine_charter_io.c, engine_status_io.c -------------- */
 void engine_publish_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_charter_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* engine_release_io.c: is this held report of ours released to `institution`? */
+MUST_USE enum status engine_released(struct network *n, struct store_txn *txn, uint64_t leaf,
+                                     const char *institution, int64_t now_s, bool *released);
+void engine_release_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_status_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_log_call(struct engine *e, const struct call *call, struct call_sink *sink);
 

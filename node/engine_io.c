@@ -591,6 +591,7 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
     } handlers[] = {{"lookup", engine_lookup_call},
                     {"publish", engine_publish_call},
                     {"charter-adopt", engine_charter_call},
+                    {"release", engine_release_call},
                     {"pack-adopt", engine_pack_call},
                     {"status", engine_status_call},
                     {"log", engine_log_call},
