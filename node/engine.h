@@ -44,6 +44,7 @@ enum engine_space {
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
 
     SPACE_RECALL = 24, /* who relies on what, what was recalled: recall_rows.h */
+    /* 32 is POLICY_HOME_SPACE of policy_home_io.h */
 };
 
 /* A log of our own. */
@@ -223,6 +224,9 @@ void engine_quarantine_list_call(struct engine *e, const struct call *call,
  * the policy set what the blobs hold, ask gossip for what is missing; after the
  * charter changed, a blob came, a peer came. */
 void engine_packs_look(struct network *n);
+/* At the start: what the home has adopted, and what its charters name.  What the store
+ * says, with a line in `error`. */
+MUST_USE enum status engine_packs_open(struct engine *e, char *error, size_t error_bytes);
 void engine_pack_call(struct engine *e, const struct call *call, struct call_sink *sink);
 /* Of each: {pack, hash, annex, in_force_from, state: held|missing|refused, reason}. */
 MUST_USE json_t *engine_packs_json(struct network *n);

@@ -478,6 +478,7 @@ open_all(struct engine *e, char *error, size_t error_bytes)
         e->network_count++;
     }
     st = st == STATUS_OK ? open_store(e, error, error_bytes) : st;
+    st = st == STATUS_OK ? engine_packs_open(e, error, error_bytes) : st;
     st = st == STATUS_OK ? open_net(e, error, error_bytes) : st;
     if (st == STATUS_OK && (st = open_machines(e)) != STATUS_OK) {
         snprintf(error, error_bytes, "reading the store of %s: %s", e->path, status_text(st));
