@@ -10,13 +10,16 @@ enum {
     LOOKUP_HOLDERS_MAX = 64,
     LOOKUP_LEAVES_ASKED_MAX = 64, /* of one holder in one look-up */
     LOOKUP_TEXT_MAX = 128,
+    LOOKUP_TOGETHER_MAX =
+        16, /* asked in one request: more would keep the holder idle meanwhile */
 };
 
 enum ask_state {
     ASK_WRITING = 1, /* its Asked entry is not yet committed */
     ASK_READY,       /* committed; no session is up */
     ASK_SENT,
-    ASK_OVER, /* answered, silent or refused */
+    ASK_OVER,   /* answered or refused */
+    ASK_SILENT, /* its answer left this question out */
 };
 
 /* What one holder is asked. */
@@ -28,7 +31,7 @@ struct lookup_holder {
     struct hash asked; /* leaf hash of the Asked entry */
     uint8_t *entry;    /* malloced */
     size_t entry_count;
-    bool answered, refused;
+    bool refused;
     uint32_t reason; /* of a refusal */
 };
 

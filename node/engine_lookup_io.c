@@ -254,34 +254,91 @@ write_asked(struct store_txn *txn, void *ctx)
 
 static void decide(struct lookup_run *run);
 
-static void
-send_ask(struct lookup_run *run, struct lookup_holder *h)
+/* The next one that waits to be asked: committed, not sent.  From the start if
+ * *run is NULL; only of one institution of one network if `n` is given. */
+static struct lookup_holder *
+next_ready(struct engine *e, struct lookup_run **run, size_t *at, const struct network *n,
+           const char *institution)
 {
-    struct network *n = run->network;
-    h->session = engine_session(n, h->institution);
-    if (h->session == 0) {
-        return;
+    if (*run == NULL) {
+        *run = e->lookups;
+        *at = 0;
+    }
+    for (; *run != NULL; *run = (*run)->next, *at = 0) {
+        while (*at < (*run)->holder_count) {
+            struct lookup_holder *h = &(*run)->holders[(*at)++];
+            if (h->state == ASK_READY &&
+                (n == NULL ||
+                 (n == (*run)->network && strcmp(institution, h->institution) == 0))) {
+                return h;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Ask one institution what waits for it, as much as one request holds. */
+static size_t
+send_asks(struct network *n, uint32_t session, const char *institution)
+{
+    struct lookup_holder *asked[LOOKUP_TOGETHER_MAX];
+    uint64_t indexes[LOOKUP_TOGETHER_MAX];
+    ProtobufCBinaryData entries[LOOKUP_TOGETHER_MAX];
+    struct lookup_run *run = NULL;
+    struct lookup_holder *h;
+    size_t at = 0;
+    size_t bytes = ORIGIN_CHARS_MAX + 64;
+    size_t count = 0;
+    while (count < LOOKUP_TOGETHER_MAX &&
+           (h = next_ready(n->engine, &run, &at, n, institution)) != NULL) {
+        bytes += h->entry_count + 16; /* tags, lengths, index */
+        if (bytes > MESSAGE_BYTES_MAX) {
+            break;
+        }
+        indexes[count] = h->exch_index;
+        entries[count] = (ProtobufCBinaryData){h->entry_count, h->entry};
+        asked[count++] = h;
     }
     Hr__LookupAsk ask;
-    ProtobufCBinaryData asked = {h->entry_count, h->entry};
-    uint8_t message[ENTRY_BYTES_MAX + 512];
-    size_t count;
     hr__lookup_ask__init(&ask);
     ask.exch_origin = n->exch.origin;
-    ask.exch_index = &h->exch_index;
-    ask.n_exch_index = 1;
-    ask.asked = &asked;
-    ask.n_asked = 1;
-    h->request = net_next_request(n->engine->net);
-    enum status st = pb_pack(&ask.base, message, sizeof message, &count);
+    ask.exch_index = indexes;
+    ask.n_exch_index = count;
+    ask.asked = entries;
+    ask.n_asked = count;
+    uint32_t request = net_next_request(n->engine->net);
+    uint8_t *message = malloc(MESSAGE_BYTES_MAX);
+    enum status st = message == NULL ? STATUS_NO_MEMORY
+                                     : pb_pack(&ask.base, message, MESSAGE_BYTES_MAX, &bytes);
     if (st == STATUS_OK) {
-        st = net_send(n->engine->net, h->session, h->request, FRAME_LOOKUP, true,
-                      (struct view){message, count}, (struct view){NULL, 0});
+        st = net_send(n->engine->net, session, request, FRAME_LOOKUP, true,
+                      (struct view){message, bytes}, (struct view){NULL, 0});
     }
-    if (st == STATUS_OK) {
-        h->state = ASK_SENT;
-        engine_receipt_owe(n, h->institution, h->exch_index);
+    free(message);
+    for (size_t i = 0; st == STATUS_OK && i < count; i++) {
+        asked[i]->state = ASK_SENT;
+        asked[i]->session = session;
+        asked[i]->request = request;
+        engine_receipt_owe(n, institution, asked[i]->exch_index);
     }
+    return st == STATUS_OK ? count : 0;
+}
+
+void
+engine_lookup_send(struct engine *e)
+{
+    struct lookup_run *run = NULL;
+    struct lookup_holder *h;
+    size_t at = 0;
+    while (e->asks_wait && (h = next_ready(e, &run, &at, NULL, NULL)) != NULL) {
+        uint32_t session = engine_session(run->network, h->institution);
+        if (session == 0) {
+            engine_dial(run->network, h->institution);
+        } else if (send_asks(run->network, session, h->institution) > 0) {
+            at = 0; /* of this one more may wait */
+        }
+    }
+    e->asks_wait = false;
 }
 
 static void
@@ -293,14 +350,10 @@ asked_done(void *ctx, enum status st)
         return;
     }
     run->network->exch.dirty = true;
+    run->network->engine->asks_wait = true;
     run->state = RUN_WAITING;
     for (size_t i = 0; i < run->holder_count; i++) {
-        struct lookup_holder *h = &run->holders[i];
-        h->state = ASK_READY;
-        send_ask(run, h);
-        if (h->state == ASK_READY) {
-            engine_dial(run->network, h->institution);
-        }
+        run->holders[i].state = ASK_READY;
     }
 }
 
@@ -442,14 +495,17 @@ take_records(struct lookup_run *run, struct lookup_holder *h, const Hr__Answered
     return true;
 }
 
+/* Who was asked in this request; `asked` NULL: the first of them. */
 static struct lookup_holder *
-find_holder(struct engine *e, struct network *n, uint32_t session, uint32_t request,
-            struct lookup_run **run)
+find_holder(struct network *n, uint32_t session, uint32_t request,
+            const ProtobufCBinaryData *asked, struct lookup_run **run)
 {
-    for (*run = e->lookups; *run != NULL; *run = (*run)->next) {
+    for (*run = n->engine->lookups; *run != NULL; *run = (*run)->next) {
         for (size_t i = 0; (*run)->network == n && i < (*run)->holder_count; i++) {
             struct lookup_holder *h = &(*run)->holders[i];
-            if (h->state == ASK_SENT && h->session == session && h->request == request) {
+            if (h->state == ASK_SENT && h->session == session && h->request == request &&
+                (asked == NULL || (asked->len == HASH_BYTES &&
+                                   memcmp(asked->data, h->asked.bytes, HASH_BYTES) == 0))) {
                 return h;
             }
         }
@@ -457,37 +513,51 @@ find_holder(struct engine *e, struct network *n, uint32_t session, uint32_t requ
     return NULL;
 }
 
-/* One entry of the answer: it must answer what we asked. */
+static void
+was_refused(struct lookup_run *run, struct lookup_holder *h, uint32_t reason)
+{
+    h->refused = true;
+    h->reason = reason;
+    for (size_t i = 0; i < run->lookup->leaf_count; i++) {
+        const struct candidate *c = &run->lookup->leaves[i].c;
+        if (strcmp(c->institution, h->institution) == 0) {
+            lookup_without(run->lookup, h->institution, c->origin, c->leaf, LOOKUP_MISSING);
+        }
+    }
+}
+
+/* One entry of the answer: it must answer what was asked in this request. */
 static bool
-take_entry(struct lookup_run *run, struct lookup_holder *h, const Hr__LookupTell *tell,
+take_entry(struct network *n, uint32_t session, uint32_t request, const Hr__LookupTell *tell,
            size_t i, struct view *raw)
 {
     uint8_t memory[PB_ARENA_BYTES];
     struct pb_arena arena;
     ProtobufCMessage *m;
+    struct lookup_run *run;
+    struct lookup_holder *h = NULL;
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
     struct view bytes = {tell->answered[i].data, tell->answered[i].len};
     bool ok =
         pb_unpack(&hr__exch_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena, &m) == STATUS_OK;
     const Hr__ExchEntry *e = ok ? (const Hr__ExchEntry *)m : NULL;
     if (ok && e->what_case == HR__EXCH_ENTRY__WHAT_ANSWERED) {
-        ok = e->answered->asked.len == HASH_BYTES &&
-             memcmp(e->answered->asked.data, h->asked.bytes, HASH_BYTES) == 0 &&
-             take_records(run, h, e->answered, tell, raw);
-        h->answered = true;
+        h = find_holder(n, session, request, &e->answered->asked, &run);
+        ok = h != NULL && take_records(run, h, e->answered, tell, raw);
     } else if (ok && e->what_case == HR__EXCH_ENTRY__WHAT_REFUSED) {
-        ok = e->refused->asked.len == HASH_BYTES &&
-             memcmp(e->refused->asked.data, h->asked.bytes, HASH_BYTES) == 0;
-        h->refused = true;
-        h->reason = e->refused->reason;
+        h = find_holder(n, session, request, &e->refused->asked, &run);
+        ok = h != NULL;
+        if (ok) {
+            was_refused(run, h, e->refused->reason);
+        }
     } else {
         ok = false;
     }
     if (ok) {
         struct hash leaf;
         tree_leaf_hash(bytes.bytes, bytes.count, &leaf);
-        engine_receipt_expect(run->network, h->institution, tell->exch_origin,
-                              tell->exch_index[i], &leaf);
+        engine_receipt_expect(n, h->institution, tell->exch_origin, tell->exch_index[i], &leaf);
+        h->state = ASK_OVER;
     }
     pb_free(&arena);
     return ok;
@@ -498,7 +568,7 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
                     const struct frame *f)
 {
     struct lookup_run *run;
-    struct lookup_holder *h = find_holder(n->engine, n, session, f->request, &run);
+    struct lookup_holder *h = find_holder(n, session, f->request, NULL, &run);
     if (h == NULL || strcmp(h->institution, institution) != 0) {
         return; /* too late: it was shown as silent */
     }
@@ -512,24 +582,16 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
     const Hr__LookupTell *tell = ok ? (const Hr__LookupTell *)m : NULL;
     ok = ok && tell->n_answered == tell->n_exch_index;
     for (size_t i = 0; ok && i < tell->n_answered; i++) {
-        ok = take_entry(run, h, tell, i, &raw);
+        ok = take_entry(n, session, f->request, tell, i, &raw);
     }
     pb_free(&arena);
     if (!ok) {
         engine_say(n->engine, "%s: an answer of %s is not what it should be", n->name,
                    institution);
     }
-    if (f->last || !ok) {
-        h->state = ASK_OVER;
-        for (size_t i = 0; i < run->lookup->leaf_count && h->refused; i++) {
-            const struct candidate *c = &run->lookup->leaves[i].c;
-            if (strcmp(c->institution, institution) == 0) {
-                lookup_without(run->lookup, institution, c->origin, c->leaf, LOOKUP_MISSING);
-            }
-        }
-        if (!ok) {
-            lookup_silent(run->lookup, institution);
-        }
+    while ((f->last || !ok) && (h = find_holder(n, session, f->request, NULL, &run)) != NULL) {
+        h->state = ASK_SILENT;
+        lookup_silent(run->lookup, institution);
     }
 }
 
@@ -543,7 +605,7 @@ engine_lookup_peer(struct network *n, uint32_t session, const char *institution,
                 continue;
             }
             if (up && h->state == ASK_READY) {
-                send_ask(run, h);
+                n->engine->asks_wait = true;
             } else if (!up && h->state == ASK_SENT && h->session == session) {
                 h->state = ASK_READY; /* idempotent: ask again if it comes back in time */
             }
@@ -651,7 +713,7 @@ engine_lookup_tick(struct engine *e, int64_t now_ms)
         }
         bool waiting = false;
         for (size_t i = 0; i < run->holder_count; i++) {
-            waiting = waiting || run->holders[i].state != ASK_OVER;
+            waiting = waiting || run->holders[i].state < ASK_OVER;
         }
         if (waiting && now_ms < run->deadline_ms) {
             continue;

@@ -126,6 +126,7 @@ commit_jobs(struct engine *e)
         if (lists[1] != NULL) {
             commit_purpose(e, lists[1], STORE_PUBLISH);
         }
+        engine_lookup_send(e);
         net_flush(e->net);
     }
 }
@@ -340,6 +341,7 @@ engine_turn(struct engine *e, int timeout_ms)
             engine_gossip(n, &event);
         }
     }
+    engine_lookup_send(e); /* to peers that came up */
     engine_lookup_tick(e, now);
     if (e->jobs != NULL) {
         e->idle_since_ms = now;

@@ -142,9 +142,12 @@ take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *fo
 {
     size_t share = share_of_a_log(l, found);
     size_t run = 0;
-    size_t *take = calloc(LOOKUP_RESULTS_MAX + 1, sizeof *take);
+    size_t most = found->count < LOOKUP_RESULTS_MAX ? found->count : LOOKUP_RESULTS_MAX;
+    size_t *take = calloc(most + 1, sizeof *take);
     size_t count = 0;
-    if (take == NULL) {
+    l->leaves = calloc(most + 1, sizeof *l->leaves);
+    if (take == NULL || l->leaves == NULL) {
+        free(take);
         return STATUS_NO_MEMORY;
     }
     for (size_t i = found->count; i-- > 0;) {
@@ -152,7 +155,7 @@ take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *fo
         if (!is_eligible(l, &found->at[i])) {
             continue;
         }
-        if (run < share && count < LOOKUP_RESULTS_MAX) {
+        if (run < share && count < most) {
             run++;
             take[count++] = i;
         } else {
@@ -189,8 +192,7 @@ find_leaves(struct lookup *l, struct store_txn *txn)
     }
     l->findings = found.findings;
     l->left_out = found.left_out;
-    l->leaves = calloc(LOOKUP_RESULTS_MAX, sizeof *l->leaves);
-    st = l->leaves == NULL ? STATUS_NO_MEMORY : take_leaves(l, txn, &found);
+    st = take_leaves(l, txn, &found);
     candidates_free(&found);
     return st;
 }
@@ -253,6 +255,7 @@ lookup_free(struct lookup *l)
     for (size_t i = 0; i < l->result_count; i++) {
         for (size_t d = 0; d < l->results[i].decision_count; d++) {
             free(l->results[i].decisions[d].input);
+            json_decref(l->results[i].decisions[d].json);
         }
         free(l->results[i].decisions);
     }

@@ -78,6 +78,7 @@ struct lookup_decision {
     size_t pack; /* index in the policy set */
     char *input; /* canonical JSON; malloced */
     size_t input_bytes;
+    json_t *json; /* as policy_decision_to_json writes it */
     struct hr_decision decision;
     enum hr_verdict shown; /* after the rule of several packs */
 };
@@ -122,7 +123,6 @@ struct lookup {
     uint8_t as_of[HASH_BYTES]; /* SHA-256 of the frontier lines of the logs searched */
     uint32_t log_count;
     size_t no_pack;   /* packs in force that this node does not have */
-    size_t no_annex;  /* packs in force of which this node lacks an annex */
     bool clock_wrong; /* our clock is earlier than the newest document */
 };
 

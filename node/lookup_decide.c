@@ -312,6 +312,15 @@ count_cosigned(const struct lookup *l, struct store_txn *txn, struct lookup_leaf
 
 /* ---- deciding ---- */
 
+static void
+drop_decisions(struct lookup_decision *made, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(made[i].input);
+        json_decref(made[i].json);
+    }
+}
+
 static enum status
 decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_result *r)
 {
@@ -322,7 +331,6 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
                               .order = l->question.order,
                               .doctor = l->question.doctor,
                               .encounter = l->question.encounter,
-                              .policy = l->place.policy,
                               .in_doubt =
                                   leaf->in_doubt || leaf->c.disputed || r->item->doubtful};
     size_t packs = charter_pack_count(c);
@@ -333,7 +341,6 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
     char date[11];
     decision_date(l->question.at_s, date);
     l->no_pack = 0;
-    l->no_annex = 0;
     for (size_t i = 0; i < packs; i++) {
         const Hr__PolicyRow *row = charter_pack_at(c, i);
         size_t at = decision_pack(l->place.policy, row);
@@ -344,9 +351,6 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
             l->no_pack++;
             continue;
         }
-        struct policy_annex_row unused;
-        l->no_annex +=
-            decision_annexes(l->place.policy, row, "", &unused) == DECISION_ANNEX_MISSING;
         struct lookup_decision *d = &made[count];
         struct policy_arena arena = {0};
         struct hr_policy_input input;
@@ -360,17 +364,16 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
                       &d->decision);
             decided[count] = d->decision;
             d->input = policy_json_canonical(json, &d->input_bytes);
-            st = d->input == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+            d->json = policy_decision_to_json(pack_of[count], &input, &d->decision);
+            st = d->input == NULL || d->json == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+            count++;
         }
         policy_arena_free(&arena);
         json_decref(json);
         if (st != STATUS_OK) {
-            while (count > 0) {
-                free(made[--count].input);
-            }
+            drop_decisions(made, count);
             return st;
         }
-        count++;
     }
     size_t order[LOOKUP_PACKS_MAX];
     enum hr_verdict shown[LOOKUP_PACKS_MAX];
@@ -381,9 +384,7 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
         r->decisions[i].shown = shown[order[i]];
     }
     if (r->decisions == NULL) {
-        while (count > 0) {
-            free(made[--count].input);
-        }
+        drop_decisions(made, count);
         return STATUS_NO_MEMORY;
     }
     r->decision_count = count;

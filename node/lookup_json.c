@@ -51,13 +51,7 @@ static json_t *
 decision_json(const struct lookup *l, const struct lookup_decision *d)
 {
     const struct hr_pack *pack = policy_set_pack(l->place.policy, d->pack);
-    struct policy_arena arena = {0};
-    struct hr_policy_input input;
-    json_t *json = json_loadb(d->input, d->input_bytes, JSON_REJECT_DUPLICATES, NULL);
-    json_t *out = NULL;
-    if (json != NULL && policy_input_from_json(json, &arena, &input) == STATUS_OK) {
-        out = policy_decision_to_json(pack, &input, &d->decision);
-    }
+    json_t *out = json_copy(d->json);
     if (out != NULL && d->shown != d->decision.verdict) {
         json_object_set_new(out, "shown", json_string(hr_verdict_name(d->shown)));
     }
@@ -65,8 +59,6 @@ decision_json(const struct lookup *l, const struct lookup_decision *d)
         struct hr_text doc = hr_pack_document(pack);
         json_object_set_new(out, "document", json_stringn(doc.bytes, doc.size));
     }
-    policy_arena_free(&arena);
-    json_decref(json);
     return out;
 }
 
