@@ -16,12 +16,16 @@ const char cmd_log_help[] =
     "       huren log prove pub|exch INDEX [--network NET]\n"
     "       huren log tiles pub|exch DIR [--network NET]\n"
     "       huren log vkey pub|exch [--network NET]\n"
+    "       huren log retire pub [--network NET]\n"
     "\n"
     "The logs of this home, in published formats that need none of our software:\n"
     "  checkpoint  the newest signed head with its cosignatures (C2SP signed note)\n"
     "  prove       that entry INDEX is in the log (C2SP tlog-proof)\n"
     "  tiles       the whole log as static files under DIR (C2SP tlog-tiles)\n"
     "  vkey        the key that checks its heads (signed-note verifier key)\n"
+    "  retire      give up a pub log that contradicts what was signed before (huren status\n"
+    "              says so), and begin its successor, .../pub/<8 hex>: import the reports\n"
+    "              again; it is shown as unlinked until the members document names it\n"
     "pub holds what this institution published, exch what it asked, answered and decided.\n"
     "\n"
     "exit: 0 done, 1 nothing signed yet or no such entry, 2 could not do it\n";
@@ -105,10 +109,12 @@ cmd_log(struct cli *cli, int argc, char **argv)
     bool prove = strcmp(what, "prove") == 0;
     bool tiles = strcmp(what, "tiles") == 0;
     bool plain = strcmp(what, "checkpoint") == 0 || strcmp(what, "vkey") == 0;
-    if (argc != (prove || tiles ? 4 : 3) || !(prove || tiles || plain)) {
+    bool retire = strcmp(what, "retire") == 0 && argc == 3 && strcmp(argv[2], "pub") == 0;
+    if (argc != (prove || tiles ? 4 : 3) || !(prove || tiles || plain || retire)) {
         return cli_error(
             cli, CLI_TROUBLE,
-            "wants checkpoint, prove, tiles or vkey, and pub or exch; huren log --help");
+            "wants checkpoint, prove, tiles or vkey, and pub or exch, or retire pub; huren log "
+            "--help");
     }
     json_t *args = json_pack("{s:s,s:s}", "what", what, "log", argv[2]);
     if (network != NULL) {
@@ -118,7 +124,7 @@ cmd_log(struct cli *cli, int argc, char **argv)
     if (prove && !read_index(argv[3], args)) {
         cli_error(cli, CLI_TROUBLE, "%s is no index: wants a number from 0", argv[3]);
     } else {
-        struct call call = {.command = "log", .args = args};
+        struct call call = {.command = retire ? "retire" : "log", .args = args};
         if (tiles) {
             struct tiles_sink s = {.cli = cli, .folder = argv[3]};
             struct call_sink sink = {&s, tiles_text, tiles_blob, tiles_done};

@@ -32,6 +32,8 @@ COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build"
 
 COMMAND(serve, "the daemon: gossip, look-ups, commands")
 
+COMMAND(resume, "let a restored node sign again that can ask no witness")
+
 COMMAND(status, "heads, members, cosigning, staleness, forks, space")
 
 /* clang-format on */

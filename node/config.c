@@ -22,7 +22,7 @@ enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000 };
 /* ---- the shape ------------------------------------------------------------ */
 
 struct yaml_network {
-    char *name, *listen, *advertise, *tick_ms;
+    char *name, *listen, *advertise, *tick_ms, *start_wait_ms;
     char **peers;
     uint32_t peers_count;
 };
@@ -42,6 +42,7 @@ static const cyaml_schema_field_t network_fields[] = {
     TEXT(struct yaml_network, listen, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, advertise, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, tick_ms, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_network, start_wait_ms, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_SEQUENCE("peers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_network,
                          peers, &text_entry, 0, PEERS_MAX),
     CYAML_FIELD_END};
@@ -159,15 +160,20 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
     if (!is_address(given(y->advertise))) {
         return refuse(r, "advertise", y->advertise, "is not tcp://host:port");
     }
-    uint64_t tick_ms = 0;
+    uint64_t tick_ms = 0, start_wait_ms = 0;
     if (given(y->tick_ms)[0] != 0 &&
         line_decimal(text_view(y->tick_ms), TICK_MS_MAX, &tick_ms) != STATUS_OK) {
         return refuse(r, "tick_ms", y->tick_ms, "is not a number of milliseconds");
+    }
+    if (given(y->start_wait_ms)[0] != 0 &&
+        line_decimal(text_view(y->start_wait_ms), TICK_MS_MAX, &start_wait_ms) != STATUS_OK) {
+        return refuse(r, "start_wait_ms", y->start_wait_ms, "is not a number of milliseconds");
     }
     *out = (struct config_network){.name = keep(b, y->name),
                                    .listen = keep(b, given(y->listen)),
                                    .advertise = keep(b, given(y->advertise)),
                                    .tick_ms = (uint32_t)tick_ms,
+                                   .start_wait_ms = (uint32_t)start_wait_ms,
                                    .peer_count = y->peers_count,
                                    .peers = y->peers_count == 0 ? NULL : peers};
     for (uint32_t i = 0; i < y->peers_count; i++) {
@@ -358,6 +364,9 @@ put_network(struct writer *w, const struct config_network *n)
         put(w, "    tick_ms: %" PRIu32 "\n", n->tick_ms);
     } else {
         put(w, "    # tick_ms: 1000\n");
+    }
+    if (n->start_wait_ms != 0) {
+        put(w, "    start_wait_ms: %" PRIu32 "\n", n->start_wait_ms);
     }
 }
 

@@ -19,6 +19,7 @@ struct config_network {
     const char *listen;       /* tcp://host:port; "": does not listen */
     const char *advertise;    /* what others dial; "": as listen */
     uint32_t tick_ms;         /* of gossip; 0: its default */
+    uint32_t start_wait_ms;   /* how long a start waits for witnesses; 0: a minute */
     size_t peer_count;        /* dial only these; 0: all members */
     const char *const *peers; /* institution codes; NULL when there are none */
 };

@@ -35,7 +35,8 @@ enum {
 /* Spaces of the store's named values (kv.h). */
 enum engine_space {
     SPACE_HOME = 1,       /* of a network: "exch" = origin of the exch log in use; "pub" = of
-                             the pub log, where it is not <network>/<institution>/pub */
+                             the pub log, where it is not <network>/<institution>/pub;
+                             "before" and "missing": of the exch log before (engine_recover_io) */
     SPACE_RECEIPT = 2,    /* institution -> newest receipt note of its exch log */
     SPACE_RELIED = 3,     /* origin 0x00 leaf -> institutions that rely on it */
     SPACE_QUARANTINE = 4, /* blob hash -> file, record, reason */
@@ -82,6 +83,8 @@ struct network {
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t epoch_count;
     struct own_log pub, exch;
+    bool exch_fresh; /* begun at this start */
+    bool recovering; /* a new log is being begun */
     struct gossip *gossip;
     struct publish_context publish;
     struct gathered gathered;
@@ -126,6 +129,7 @@ struct engine {
     struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
     bool stop;
+    bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
     bool daemon; /* serve: listens, gossips; else one call, then the end */
     int64_t idle_since_ms;
     int64_t readers_checked_ms;
@@ -165,6 +169,10 @@ __attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const ch
 /* Read the charter of a network again after documents were stored; tells gossip. */
 MUST_USE enum status engine_reload_charter(struct network *n, struct store_txn *txn);
 
+/* Find or make a log of ours, with its signer and its last signed head. */
+MUST_USE enum status engine_own_log_open(struct network *n, struct store_txn *txn,
+                                         struct own_log *log);
+
 /* Sign what grew, if the gate allows: after a commit. */
 void engine_sign(struct engine *e, bool now);
 
@@ -173,6 +181,19 @@ void engine_gossip(struct network *n, struct gossip_event *event); /* step, perf
 void engine_gossip_free(struct engine *e);
 /* Write a CharterAdopted entry. */
 void engine_log_adopted(struct network *n, const struct charter_head *head);
+
+/* ---- engine_recover_io.c: after a restore, a fork; the operator's word ---------- */
+
+/* At an unclean start: begin a new exch log in each network whose old one may
+ * have been signed further than this home knows. */
+MUST_USE enum status engine_recover_start(struct engine *e, struct store_txn *txn);
+/* The gate changed: begin a new exch log if ours is contradicted, say what is
+ * missing of the one before. */
+void engine_recover_gate(struct network *n);
+void engine_resume_call(struct engine *e, const struct call *call, struct call_sink *sink);
+void engine_retire_call(struct engine *e, const struct call *call, struct call_sink *sink);
+/* Whether the members document need not name this log, or does (DESIGN 6, 10). */
+bool engine_is_linked(const struct network *n, struct store_txn *txn, const char *origin);
 
 /* ---- engine_lookup_io.c, engine_answer_io.c, engine_receipt_io.c -------------- */
 void engine_lookup_call(struct engine *e, const struct call *call, struct call_sink *sink);
@@ -196,6 +217,8 @@ void engine_receipt_tick(struct engine *e, int64_t now_ms);
 bool engine_receipts_open(const struct engine *e);
 size_t engine_receipts_due(struct network *n, const char *institution);
 void engine_receipt_free(struct network *n);
+/* What we owe stands in an exch log that is not signed any more. */
+void engine_receipt_forget(struct network *n);
 
 /* HOME/last-signed: what a clean start is measured against (DESIGN 10). */
 void engine_last_signed(struct engine *e);

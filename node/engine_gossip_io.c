@@ -364,6 +364,7 @@ perform(struct gossip_run *run, const struct gossip_action *a)
         engine_say(e, "%s: signing: %s; %s", n->name,
                    signgate_text(signgate_state(gossip_gate(n->gossip), n->pub.origin)),
                    signgate_text(signgate_state(gossip_gate(n->gossip), n->exch.origin)));
+        engine_recover_gate(n);
         break;
     case GOSSIP_RECOVERED:
         engine_say(e, "%s: %.*s is whole again", n->name, (int)a->origin.count,

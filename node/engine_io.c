@@ -105,8 +105,8 @@ signer_of(struct own_log *log, const struct network *n)
 }
 
 /* Find or make a log, and take its last signed head. */
-static enum status
-open_log(struct network *n, struct store_txn *txn, struct own_log *log)
+enum status
+engine_own_log_open(struct network *n, struct store_txn *txn, struct own_log *log)
 {
     struct store_log row;
     struct view note_bytes;
@@ -153,10 +153,11 @@ open_logs(struct network *n, struct store_txn *txn)
         memcpy(n->exch.origin, exch.bytes, exch.count);
     } else if (st == STATUS_NOT_FOUND) {
         origin_exch(n->name, n->engine->institution, randombytes_random(), n->exch.origin);
+        n->exch_fresh = true;
         st = store_kv_put(txn, SPACE_HOME, text_view(n->name), name, text_view(n->exch.origin));
     }
-    st = st == STATUS_OK ? open_log(n, txn, &n->pub) : st;
-    return st == STATUS_OK ? open_log(n, txn, &n->exch) : st;
+    st = st == STATUS_OK ? engine_own_log_open(n, txn, &n->pub) : st;
+    return st == STATUS_OK ? engine_own_log_open(n, txn, &n->exch) : st;
 }
 
 /* ---- clean start ---------------------------------------------------------------------------
@@ -208,6 +209,13 @@ engine_last_signed(struct engine *e)
     struct home_head heads[ENGINE_NETWORKS_MAX * 2];
     struct store_txn *txn;
     char error[HOME_IO_ERROR_CHARS];
+    for (size_t i = 0; e->unclean && i < e->network_count; i++) {
+        const struct network *n = &e->networks[i];
+        if (n->charter != NULL && !gossip_may_sign(n->gossip, text_view(n->pub.origin))) {
+            return; /* else the next start would pass for a clean one */
+        }
+    }
+    e->unclean = false;
     if (store_begin_read(e->store, &txn) != STATUS_OK) {
         return;
     }
@@ -226,6 +234,7 @@ judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *ga
     char why[HOME_IO_ERROR_CHARS] = "";
     size_t count = own_heads(e, txn, heads, false);
     gate->clean = home_io_is_clean(e->path, heads, count, root_at, &roots, why);
+    e->unclean = !gate->clean;
     if (!gate->clean) {
         engine_say(e, "not a clean start: %s; signing waits for the witnesses", why);
     }
@@ -270,14 +279,29 @@ open_machines(struct engine *e)
         return st;
     }
     judge_start(e, txn, &gate);
+    if (!gate.clean) {
+        store_abort(txn);
+        st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
+        if (st == STATUS_OK && (st = engine_recover_start(e, txn)) == STATUS_OK) {
+            st = store_commit(txn);
+        } else {
+            store_abort(txn);
+        }
+        st = st == STATUS_OK ? store_begin_read(e->store, &txn) : st;
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
     for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
         struct network *n = &e->networks[i];
+        gate.wait_ms = n->config->start_wait_ms;
         struct gossip_options o = {.network = n->name,
                                    .institution = e->institution,
                                    .tick_ms = n->config->tick_ms,
                                    .only = n->config->peers,
                                    .only_count = n->config->peer_count,
-                                   .gate = gate};
+                                   .gate = gate,
+                                   .fresh = n->exch_fresh ? n->exch.origin : NULL};
         memcpy(o.instance, e->instance, sizeof o.instance);
         st = gossip_open(&o, net_time_ms(), txn, &n->gossip);
         st = st == STATUS_OK ? engine_reload_charter(n, txn) : st;
@@ -594,6 +618,8 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
                     {"pack-adopt", engine_pack_call},
                     {"status", engine_status_call},
                     {"log", engine_log_call},
+                    {"resume", engine_resume_call},
+                    {"retire", engine_retire_call},
                     {"quarantine", engine_quarantine_call},
                     {"quarantine-drop", engine_quarantine_drop_call},
                     {"quarantine-list", engine_quarantine_list_call}};

@@ -30,19 +30,25 @@ static json_t *
 logs_json(const struct network *n)
 {
     json_t *list = json_array();
+    struct store_txn *txn;
+    if (store_begin_read(n->engine->store, &txn) != STATUS_OK) {
+        return list;
+    }
     for (size_t i = 0; n->gossip != NULL && i < gossip_log_count(n->gossip); i++) {
         struct gossip_log_state s;
         gossip_log_get(n->gossip, i, &s);
         if (!s.own && s.size == 0 && strstr(s.origin, "/exch/") != NULL) {
             continue; /* audit trails of others are for auditors */
         }
-        json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "origin", s.origin, "size",
-                              (json_int_t)s.size, "head", (json_int_t)s.head_size, "known",
-                              (json_int_t)s.wanted_size, "cosigned_size",
-                              (json_int_t)s.cosigned_size, "cosigned_by",
-                              (json_int_t)s.cosigned_by, "own", s.own, "frozen", s.frozen);
+        json_t *o =
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:b}", "origin", s.origin, "size",
+                      (json_int_t)s.size, "head", (json_int_t)s.head_size, "known",
+                      (json_int_t)s.wanted_size, "cosigned_size", (json_int_t)s.cosigned_size,
+                      "cosigned_by", (json_int_t)s.cosigned_by, "own", s.own, "frozen",
+                      s.frozen, "linked", engine_is_linked(n, txn, s.origin));
         json_array_append_new(list, o);
     }
+    store_abort(txn);
     return list;
 }
 
@@ -194,6 +200,9 @@ print_network(struct call_sink *sink, json_t *n)
                     json_is_true(json_object_get(l, "own")) ? " (ours)" : "");
         if (known > size) {
             engine_text(sink, false, ", behind by %" JSON_INTEGER_FORMAT, known - size);
+        }
+        if (!json_is_true(json_object_get(l, "linked"))) {
+            engine_text(sink, false, ", UNLINKED: the members document does not name it yet");
         }
         engine_text(
             sink, false, ", %" JSON_INTEGER_FORMAT " witnesses at %" JSON_INTEGER_FORMAT "%s\n",

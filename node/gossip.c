@@ -89,6 +89,9 @@ gossip_open(const struct gossip_options *options, int64_t now_ms, struct store_t
     struct gossip_event none = {.now_ms = now_ms, .txn = txn};
     struct step s = {.g = g, .e = &none, .u = &unused};
     char pub[ORIGIN_CHARS_MAX + 1];
+    if (options->fresh != NULL) {
+        signgate_log_add(&g->gate, options->fresh, true);
+    }
     origin_pub(g->network, g->institution, pub);
     signgate_log_add(&g->gate, pub, false);
     (void)log_add(&s, view_of_text(pub));

@@ -65,6 +65,7 @@ struct gossip_options {
     const char *const *only;          /* dial only these institutions; NULL: all */
     size_t only_count;
     struct signgate_options gate;
+    const char *fresh; /* own log that was begun at this very start; NULL: none */
 };
 
 struct gossip; /* opaque */

@@ -9,7 +9,7 @@
 #include "proto/wire.pb-c.h"
 #include "store/kv.h"
 
-enum { LOGS_PER_INSTITUTION_MAX = 16, STARVED_MS = 10 * 1000 };
+enum { LOGS_PER_INSTITUTION_MAX = 64, STARVED_MS = 10 * 1000 };
 
 static size_t
 log_place(const struct gossip *g, struct view origin, bool *found)

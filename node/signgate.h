@@ -30,7 +30,7 @@ struct signgate_options {
     int64_t wait_ms; /* 0: 60,000 */
 };
 
-enum { SIGNGATE_LOGS_MAX = 8 };
+enum { SIGNGATE_LOGS_MAX = 64 }; /* each restore begins an exch log */
 
 struct signgate_log {
     char origin[ORIGIN_CHARS_MAX + 1];

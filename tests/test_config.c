@@ -32,6 +32,7 @@ test_what_init_writes_is_read_back(void **state)
          .listen = "",
          .advertise = "tcp://a.b:1",
          .tick_ms = 200,
+         .start_wait_ms = 5000,
          .peer_count = 2,
          .peers = peers}};
     struct config c = {.institution = "h1",
@@ -59,6 +60,7 @@ test_what_init_writes_is_read_back(void **state)
             assert_string_equal(read->networks[i].listen, networks[i].listen);
             assert_string_equal(read->networks[i].advertise, networks[i].advertise);
             assert_int_equal(read->networks[i].tick_ms, networks[i].tick_ms);
+            assert_int_equal(read->networks[i].start_wait_ms, networks[i].start_wait_ms);
             assert_int_equal(read->networks[i].peer_count, networks[i].peer_count);
             for (size_t p = 0; p < networks[i].peer_count; p++) {
                 assert_string_equal(read->networks[i].peers[p], peers[p]);

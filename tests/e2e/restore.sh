@@ -26,42 +26,75 @@ collect h1
 scripts/alliance.sh stop "$A/h1"
 cp -a "$A/h1" "$work/backup"
 scripts/alliance.sh start "$A/h1"
-wait_status "$A/h1" 20 "n['signing']['pub']['state'] == 'open'"
+wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'open'"
 expect 0 --home "$A/h1" import "$work/b.hl7"
 wait_index "$A/h2" h1 20 2
-wait_status "$A/regulator" 20 "log['h1/pub']['size'] == 20"
+wait_status "$A/regulator" 60 "log['h1/pub']['size'] == 20"
 collect h1
-# Everything stops; only h1 comes back, from the old copy.
+origin() { "$HUREN" --home "$1" --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)["networks"][0]["'"$2"'"])'; }
+exch=$(origin "$A/h1" exch)
+"$HUREN" --home "$A/h1" log checkpoint exch >"$seen/exch-before"
+# Everything stops; only h1 comes back, from the old copy: put into the place of a home that
+# was removed (its inode numbers may come again), then over the files of one that is there
+# (they stay): a store, its last-signed and all that they say about each other are as old.
 for h in h1 h2 regulator authority; do scripts/alliance.sh stop "$A/$h"; done
+alone_and_waiting() { # WHAT
+    scripts/alliance.sh start "$A/h1"
+    grep -q "not a clean start" "$A/h1/serve.log" || fail "$1: the old copy was not noticed at the start"
+    [ "$(state "$A/h1" pub)" = waiting ] || fail "$1, alone: pub is $(state "$A/h1" pub), expected waiting"
+    [ "$(origin "$A/h1" exch)" != "$exch" ] || fail "$1: the old exchange log goes on"
+    "$HUREN" --home "$A/h1" --json status >"$work/out"
+    json "$1: the new exchange log is unlinked" "all(l['linked'] == (l['origin'].endswith('/pub') or l['origin'] == '$exch') for l in o['networks'][0]['logs'] if l['own'])" <"$work/out"
+}
+cp -a "$A/h1" "$work/newest"
 rm -rf "$A/h1"
 cp -a "$work/backup" "$A/h1"
-scripts/alliance.sh start "$A/h1"
-grep -q "not a clean start" "$A/h1/serve.log" || fail "the old copy was not noticed at the start"
-sleep 1
-[ "$(state "$A/h1" pub)" = waiting ] || fail "an old copy, alone: pub is $(state "$A/h1" pub), expected waiting"
-[ "$(state "$A/h1" exch)" != open ] || fail "an old copy, alone: exch is open"
+alone_and_waiting "put back"
+scripts/alliance.sh stop "$A/h1"
+alone_and_waiting "started again" # the signed exchange log does not make it a clean start
+scripts/alliance.sh stop "$A/h1"
+for file in $(cd "$work/newest" && find . -type f); do cat "$work/newest/$file" >"$A/h1/$file"; done
+before=$(stat -c %i "$A/h1/store/data.mdb")
+cp -a "$work/backup/." "$A/h1/"
+[ "$(stat -c %i "$A/h1/store/data.mdb")" = "$before" ] || fail "cp did not write into the file that was there"
+alone_and_waiting "written over"
 # What is imported now must not become a second history.
-"$HUREN" --home "$A/h1" import "$work/c.hl7" >"$work/out" 2>"$work/err" && imported=0 || imported=$?
-echo "import into the old copy: exit $imported: $(tail -1 "$work/out")"
-sleep 1
+code=0
+"$HUREN" --home "$A/h1" import "$work/c.hl7" >"$work/out" 2>"$work/err" || code=$?
+[ "$code" = 2 ] || fail "import into an old copy that may not sign: exit $code, expected 2"
 [ "$(state "$A/h1" pub)" = waiting ] || fail "an old copy signs after an import"
 collect h1
 # One witness is not a majority of two.
 scripts/alliance.sh start "$A/h2"
 scripts/alliance.sh start "$A/regulator"
-wait_status "$A/h1" 30 "log['h1/pub']['size'] >= 20 and n['signing']['pub']['state'] == 'open' and log['h1/pub']['head'] == log['h1/pub']['size']"
+wait_status "$A/h1" 60 "log['h1/pub']['size'] == 20 and n['signing']['pub']['state'] == 'open' and log['h1/pub']['head'] == 20"
 collect h1
+"$HUREN" --home "$A/h1" log checkpoint exch >"$seen/exch-after"
+# Everything again from the LIS: nothing is published twice, and the records are back.
 expect 0 --home "$A/h1" import "$work/a.hl7"
 out_has "10 there already"
 expect 0 --home "$A/h1" import "$work/b.hl7"
+out_has "10 there already"
 expect 0 --home "$A/h1" import "$work/c.hl7"
-wait_status "$A/h2" 30 "log['h1/pub']['size'] >= 25 and log['h1/pub']['cosigned_size'] == log['h1/pub']['size']"
+wait_status "$A/h2" 60 "log['h1/pub']['size'] == 25 and log['h1/pub']['cosigned_size'] == 25"
 collect h1
-# (Entries that were taken back have no row in the ledger: their reports are published anew.)
 for i in 0 9 10 19 24; do
     expect 0 --home "$A/h2" --json lookup --patient "RI:$(card $i)" --item LAB.K
-    json "report $i after the restore" "any(r.get('report_id') == 'A-$i' and r['value'] == '4.10' for r in o['results'])" <"$work/out"
+    json "report $i after the restore" "[r['value'] for r in o['results'] if r.get('report_id') == 'A-$i'] == ['4.10']" <"$work/out"
 done
+# The auditor has the new exchange log, which begins with what was lost.
+new=$(origin "$A/h1" exch)
+for _ in $(seq 300); do
+    "$HUREN" --home "$A/regulator" --json status >"$work/out"
+    grep -qF "$new" "$work/out" && break
+    sleep 0.1
+done
+json "the auditor shows the new log as unlinked" "[l['linked'] for l in o['networks'][0]['logs'] if l['origin'] == '$new'] == [False]" <"$work/out"
+json "and the one before as linked" "[l['linked'] for l in o['networks'][0]['logs'] if l['origin'] == '$exch'] == [True]" <"$work/out"
+expect 1 --home "$A/h1" log retire pub
+err_has "need not be given up"
+expect 0 --home "$A/h1" resume
+out_has "signing already"
 
 # -- a second owner, and a twin -----------------------------------------------------------
 code=0
@@ -75,11 +108,11 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 sed -i "s#^\( *listen: *\"\{0,1\}tcp://127.0.0.1:\)[0-9]*#\1$port#" "$work/twin/config.yaml"
 "$HUREN" --home "$work/twin" serve </dev/null >"$work/twin.log" 2>&1 &
 started+=($!)
-for _ in $(seq 100); do grep -q ready "$work/twin.log" && break; sleep 0.1; done
+for _ in $(seq 300); do grep -q ready "$work/twin.log" && break; sleep 0.1; done
 grep -q ready "$work/twin.log" || { fail "the twin did not start:"; cat "$work/twin.log"; }
 messages 30 3 --tag T >"$work/t1.hl7"
 messages 40 3 --tag T >"$work/t2.hl7"
-for _ in $(seq 40); do
+for _ in $(seq 300); do
     one=$(state "$A/h1" pub) two=$(state "$work/twin" pub)
     [ "$one" = twin ] && [ "$two" = twin ] && break
     sleep 0.1
