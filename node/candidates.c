@@ -50,6 +50,26 @@ take_apart(const Hr__PubEntry *e, struct parts *p)
 }
 
 bool
+candidates_sealed(struct view entry, struct hash *sealed, bool *held)
+{
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *m;
+    struct parts p;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    bool found = pb_unpack(&hr__pub_entry__descriptor, entry, ENTRY_BYTES_MAX, &arena, &m) ==
+                     STATUS_OK &&
+                 take_apart((const Hr__PubEntry *)m, &p) &&
+                 p.what != HR__PUB_ENTRY__WHAT_WITHDRAW;
+    if (found) {
+        memcpy(sealed->bytes, p.sealed.data, HASH_BYTES);
+        *held = p.brief.len == 0;
+    }
+    pb_free(&arena);
+    return found;
+}
+
+bool
 candidates_handle_of(void *context, struct view origin, struct view entry,
                      uint8_t handle[TOKEN_BYTES])
 {

@@ -57,6 +57,10 @@ struct candidates {
     size_t left_out; /* beyond CANDIDATES_MAX */
 };
 
+/* What a pub entry says of its record: the hash of it, and whether it is held
+ * (empty brief).  False: it has none, or is no pub entry. */
+bool candidates_sealed(struct view entry, struct hash *sealed, bool *held);
+
 /* The token of a pub entry, for store_options.handle_of. */
 bool candidates_handle_of(void *context, struct view origin, struct view entry,
                           uint8_t handle[TOKEN_BYTES]);

@@ -17,7 +17,7 @@ enum { MAPS_MAX = 16, CHINA_OFFSET_MIN = 480 };
 
 const char cmd_import_help[] =
     "usage: huren import [--dry-run] [--map FILE]... [--sender NAME] [--zone ZONE]\n"
-    "                    [--network NET] FILE...\n"
+    "                    [--network NET] [--hold] FILE...\n"
     "       huren import --retry [--map FILE]...\n"
     "\n"
     "Takes in results: HL7 v2 (ORU^R01, OUL^R21 to R24; single messages, batches, MLLP\n"
@@ -29,6 +29,9 @@ const char cmd_import_help[] =
     "  --sender NAME  take the code map's rows of this sender too\n"
     "  --zone ZONE    zone of times that state none (+08:00)\n"
     "  --network NET  publish in this network, if the home is in several\n"
+    "  --hold         hold these reports, at the wish of hospital or patient: other\n"
+    "                 hospitals see that something is held and get it only after huren\n"
+    "                 release; corrections of a held report stay held\n"
     "  --retry        take up again what is in quarantine, after a new code map for example\n"
     "\n"
     "Code map: CSV with the header sender,system,local_code,item,unit.  sender is MSH-3\n"
@@ -55,7 +58,11 @@ const char cmd_import_help[] =
     "(方法), device (仪器), note (备注), service (检查项目), department (科室), placer_id\n"
     "(申请单号), orderer (申请医师), author (报告医师), reviewer (审核医师), side (侧别),\n"
     "body_site (检查部位), study_uid, accession (影像号), sender (来源), system (编码体系),\n"
-    "country (国籍).  Dates are year, month, day: 2024-01-05 8:03, 2024/1/5, 20240105.\n"
+    "country (国籍), held (保密; yes holds the report).  Dates are year, month, day: "
+    "2024-01-05 8:03, 2024/1/5, 20240105.\n"
+    "\n"
+    "Held without --hold: HL7 with ORC-28 other than U, N, L, M, or PD1-12 Y; sensitive\n"
+    "items of the catalog or the charter (HIV, syphilis and the like) always are.\n"
     "\n"
     "With --json one object a report: source, report_id, kind, status, action (publish,\n"
     "withdraw, hold, ignore), action_reason, patient{identifiers[{type,value,usable}],\n"
@@ -72,7 +79,7 @@ struct import {
     struct cli *cli;
     struct importer *importer; /* NULL: --dry-run */
     const struct normalise_options *options;
-    bool retrying;
+    bool retrying, hold;
     uint32_t reports, refused;
 };
 
@@ -86,6 +93,7 @@ static enum status
 print_report(void *user, const struct normalised *n)
 {
     struct import *im = user;
+    n->report->held = n->report->held || im->hold;
     if (im->importer != NULL) {
         return importer_report(im->importer, n);
     }
@@ -206,6 +214,7 @@ cmd_import(struct cli *cli, int argc, char **argv)
                                    {.name = "--zone", .values = zone, .values_max = 1},
                                    {.name = "--retry"},
                                    {.name = "--network", .values = network, .values_max = 1},
+                                   {.name = "--hold"},
                                    {.name = NULL}};
     struct normalise_options o = {.institution = "", .offset_min = CHINA_OFFSET_MIN};
     struct import im = {.cli = cli};
@@ -228,6 +237,7 @@ cmd_import(struct cli *cli, int argc, char **argv)
         return CLI_TROUBLE;
     }
     o.map = m;
+    im.hold = options[6].count > 0;
     if (!dry && (im.importer = importer_open(cli, network[0])) == NULL) {
         codemap_free(m);
         return cli_error(cli, CLI_TROUBLE, "%s", status_text(STATUS_NO_MEMORY));

@@ -5,6 +5,7 @@
 
 #include "node/cmd_policy.h"
 #include "node/policy_explain.h"
+#include "node/policy_home_io.h"
 #include "node/policy_json.h"
 
 static const char decide_help[] =
@@ -14,6 +15,8 @@ static const char decide_help[] =
     "writes one JSON object a line: verdict, at_best, checks with their citations,\n"
     "reason, obligations, billing.  A line that cannot be decided (no JSON object, or\n"
     "a pack that is not known) gets {\"error\": ...} in its place; the others go on.\n"
+    "Packs are those of this binary and of the home, if there is one; an input without the\n"
+    "member annex gets what the annexes say that a charter of the home puts in force.\n"
     "\n"
     "exit codes: 0 every line was decided; 2 some line was not\n";
 
@@ -88,14 +91,13 @@ answer_lines(struct cli *cli, FILE *in, const char *name, answer_line *answer,
              const void *context)
 {
     struct policy_set *set = NULL;
-    char error[512] = "";
     char *line = NULL;
     size_t room = 0;
     size_t number = 0;
     size_t bad = 0;
     ssize_t got;
-    if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "packs of this binary: %s", error);
+    if (!policy_home_load(cli, &set)) {
+        return CLI_TROUBLE;
     }
     while ((got = getline(&line, &room, in)) > 0) {
         size_t bytes = (size_t)got - (line[got - 1] == '\n');
@@ -175,12 +177,15 @@ explain_input(const struct policy_set *set, const json_t *input,
         snprintf(error, error_bytes, "names no pack that is known here");
         return STATUS_NOT_FOUND;
     }
-    enum status st = policy_input_from_json(input, &arena, &facts);
+    json_t *whole = policy_set_complete(set, input);
+    enum status st =
+        whole == NULL ? STATUS_NO_MEMORY : policy_input_from_json(whole, &arena, &facts);
     if (st == STATUS_OK) {
         st = (options->table ? policy_explain_table : policy_explain_page)(
             pack, policy_set_catalog(set), &facts, options->english, page);
     }
     policy_arena_free(&arena);
+    json_decref(whole);
     return st;
 }
 
@@ -241,7 +246,7 @@ static const struct cli_command subcommands[] = {
     {"decide", run_decide, "JSON lines in, decisions out", decide_help},
     {"mark", run_mark, "what the issuer prints on a result", mark_help},
     {"explain", run_explain, "a decision as a page for people", explain_help},
-    {"list", cmd_policy_list, "the packs in this binary", cmd_policy_list_help},
+    {"list", cmd_policy_list, "the packs and annexes in hand", cmd_policy_list_help},
     {"check", cmd_policy_check, "check the sources of packs", cmd_policy_check_help},
     {"build", cmd_policy_build, "compile and sign a pack", cmd_policy_build_help},
     {"export", cmd_policy_export, "compiled packs for libhuren-policy", cmd_policy_export_help},
@@ -266,7 +271,7 @@ const char cmd_policy_help[] =
     "  decide   decision inputs in, decisions out, one JSON object a line\n"
     "  mark     what the issuer prints on a result\n"
     "  explain  a decision as a page for a doctor, or a table for an official\n"
-    "  list     the packs in this binary\n"
+    "  list     the packs and annexes of this binary and home\n"
     "  check    check the sources of packs\n"
     "  build    compile, test and sign a pack\n"
     "  export   write the compiled catalog and packs, for libhuren-policy\n"

@@ -9,6 +9,7 @@
 #include "node/cmd_policy.h"
 #include "node/keyfile_io.h"
 #include "node/pack_file.h"
+#include "node/policy_home_io.h"
 #include "node/policy_io.h"
 
 enum { ERROR_CHARS = 1024, FOLDERS_MAX = 64, VKEYS_MAX = 16, HEX_CHARS = 2 * HASH_BYTES + 1 };
@@ -16,8 +17,10 @@ enum { ERROR_CHARS = 1024, FOLDERS_MAX = 64, VKEYS_MAX = 16, HEX_CHARS = 2 * HAS
 const char cmd_policy_list_help[] =
     "usage: huren policy list [--json]\n"
     "\n"
-    "The packs carried in this binary: id, version, address (SHA-256), document, number\n"
-    "of listed items, and what of the regulation is not in hand.\n"
+    "The packs carried in this binary and, with a home, those that it adopted or that its\n"
+    "charters name: id, version, address (SHA-256), document, number of listed items, and\n"
+    "what of the regulation is not in hand.  Then the annexes of the home, and which of them\n"
+    "a charter puts in force.\n"
     "\n"
     "exit codes: 0 done\n";
 
@@ -103,23 +106,47 @@ list_one(struct cli *cli, const struct policy_set *set, size_t index)
     fprintf(cli->out, "  gaps     %.*s\n", (int)gaps.size, gaps.bytes);
 }
 
+static void
+list_annex(struct cli *cli, const struct policy_annex_about *a)
+{
+    char hex[HEX_CHARS];
+    to_hex(a->hash, hex);
+    if (cli->json) {
+        json_t *one = json_pack("{s:s, s:I, s:s, s:I, s:b}", "annex_of", a->pack, "version",
+                                (json_int_t)a->version, "address", hex, "items",
+                                (json_int_t)a->items, "in_force", (int)a->named);
+        json_dumpf(one, cli->out, JSON_COMPACT);
+        fputc('\n', cli->out);
+        json_decref(one);
+        return;
+    }
+    fprintf(cli->out, "annex of %s version %u, %zu listed items%s\n  address  %s\n", a->pack,
+            (unsigned)a->version, a->items,
+            a->named ? "" : ", not named by a charter of this home", hex);
+}
+
 int
 cmd_policy_list(struct cli *cli, int argc, char **argv)
 {
     struct cli_option options[] = {{NULL, NULL, 0, 0}};
     struct policy_set *set = NULL;
-    char error[ERROR_CHARS] = "";
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
     }
     if (argc > 1) {
         return cli_error(cli, CLI_TROUBLE, "takes no operands");
     }
-    if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "packs of this binary: %s", error);
+    if (!policy_home_load(cli, &set)) {
+        return CLI_TROUBLE;
     }
     for (size_t i = 0; i < policy_set_count(set); i++) {
         list_one(cli, set, i);
+    }
+    for (size_t i = 0; i < policy_set_annex_count(set); i++) {
+        struct policy_annex_about about;
+        if (policy_set_annex_at(set, i, &about)) {
+            list_annex(cli, &about);
+        }
     }
     policy_set_free(set);
     return CLI_YES;
@@ -265,7 +292,6 @@ cmd_policy_check(struct cli *cli, int argc, char **argv)
     const char *vkeys[VKEYS_MAX];
     struct cli_option options[] = {{"--vkey", vkeys, VKEYS_MAX, 0}, {NULL, NULL, 0, 0}};
     struct policy_set *set = NULL;
-    char error[ERROR_CHARS] = "";
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
     }
@@ -273,8 +299,8 @@ cmd_policy_check(struct cli *cli, int argc, char **argv)
         return cli_error(cli, CLI_TROUBLE, "name the folders of 1 to %d packs",
                          FOLDERS_MAX - 1);
     }
-    if (policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "catalog of this binary: %s", error);
+    if (!policy_home_load(cli, &set)) {
+        return CLI_TROUBLE;
     }
     if (argc == 2 && is_built_file(argv[1])) {
         int good = sodium_init() < 0 ? cli_error(cli, CLI_TROUBLE, "libsodium did not start")

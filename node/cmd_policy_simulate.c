@@ -14,6 +14,7 @@
 #include "node/origin.h"
 #include "node/pack_file.h"
 #include "node/pack_vectors.h"
+#include "node/policy_home_io.h"
 #include "node/policy_io.h"
 #include "node/policy_simulate.h"
 
@@ -33,8 +34,9 @@ const char cmd_policy_simulate_help[] =
     "\n"
     "Makes recorded decisions again under a draft pack, and says which verdicts flip: by\n"
     "item, by hospital that issued the result, and by reason (the checks that differ).\n"
-    "DRAFT is the folder of a pack or a file that huren policy build wrote; its vectors\n"
-    "must pass.  EXCH is a folder that huren log tiles exch wrote, or the word home: the\n"
+    "DRAFT is the folder of a pack or a file that huren policy build wrote, of which the\n"
+    "vectors must pass, or the id of a pack of this binary or home.  EXCH is a folder that "
+    "huren log tiles exch wrote, or the word home: the\n"
     "exchange log of this home.  --log may be given several times.\n"
     "The entries must hash to the root of the log's checkpoint; with --vkey (what huren log\n"
     "vkey exch prints) one of these keys must have signed it.\n"
@@ -110,11 +112,17 @@ load_file(struct draft *d, const char *path, const struct hr_catalog *catalog, c
 }
 
 static enum status
-load_draft(struct draft *d, const char *path, const struct hr_catalog *catalog, char *error)
+load_draft(struct draft *d, const char *path, const struct policy_set *set, char *error)
 {
+    const struct hr_catalog *catalog = policy_set_catalog(set);
     struct stat info;
     size_t vectors = 0;
     if (stat(path, &info) != 0) {
+        size_t at = errno == ENOENT ? policy_set_find(set, path, strlen(path)) : SIZE_MAX;
+        if (at != SIZE_MAX) { /* the id of a pack in hand */
+            d->pack = policy_set_pack(set, at);
+            return STATUS_OK;
+        }
         snprintf(error, ERROR_CHARS, "%s: %s", path, strerror(errno));
         return STATUS_NOT_FOUND;
     }
@@ -445,8 +453,10 @@ simulate_logs(struct run *run, const char *pack, const char *was, const char *co
     struct policy_set *set = NULL;
     struct draft draft = {0};
     char error[ERROR_CHARS] = "";
-    enum status st = policy_set_load_embedded(&set, error, sizeof error);
-    st = st == STATUS_OK ? load_draft(&draft, pack, policy_set_catalog(set), error) : st;
+    if (!policy_home_load(run->cli, &set)) {
+        return CLI_TROUBLE;
+    }
+    enum status st = load_draft(&draft, pack, set, error);
     st = st == STATUS_OK ? simulate_open(draft.pack, set, was, &run->simulate) : st;
     run->logs = json_array();
     for (size_t i = 0; st == STATUS_OK && i < log_count; i++) {

@@ -10,6 +10,7 @@
 #include "node/home_io.h"
 #include "node/marks.h"
 #include "node/normalise.h"
+#include "node/policy_home_io.h"
 #include "node/report_html.h"
 #include "node/report_own_io.h"
 #include "proto/civil.h"
@@ -299,11 +300,9 @@ read_fields(struct print_run *run, const char *const *given, size_t count)
 static bool
 begin(struct print_run *run, const char *network, bool needs_home)
 {
-    char error[512] = "";
     run->now_s = (int64_t)time(NULL);
     decision_time(run->now_s, run->printed_at);
-    if (policy_set_load_embedded(&run->policy, error, sizeof error) != STATUS_OK) {
-        cli_error(run->cli, CLI_TROUBLE, "the built-in packs: %s", error);
+    if (!policy_home_load(run->cli, &run->policy)) {
         return false;
     }
     if (!home_io_is_home(run->cli->home)) {

@@ -10,11 +10,15 @@
 #include "node/evidence.h"
 #include "node/file_io.h"
 #include "node/home_io.h"
+#include "node/policy_home_io.h"
+#include "node/policy_io.h"
 #include "proto/text.h"
 #include "store/charter.h"
 
+enum { PACK_FILES_MAX = 16, PACK_FILE_BYTES_MAX = 3 * HR_PACK_TEXT_BYTES_MAX };
+
 const char cmd_verify_help[] =
-    "usage: huren verify FILE [--root FILE] [--json] [--home DIR]\n"
+    "usage: huren verify FILE [--root FILE] [--pack FILE]... [--json] [--home DIR]\n"
     "\n"
     "Checks evidence of a result with nothing but the charter's root: that it was published, "
     "by\n"
@@ -24,8 +28,12 @@ const char cmd_verify_help[] =
     "never from the file itself.  Needs no network.\n"
     "\n"
     "  --root FILE  a root document that you trust, as huren charter adopt takes it\n"
+    "  --pack FILE  a pack or annex (.hrpack) that the decisions need: those of this binary "
+    "and\n"
+    "               of the home are known; the charter in the file names the rest by hash\n"
     "\n"
-    "exit: 0 verified, 1 not verified, 2 could not tell (no root, not readable)\n";
+    "exit: 0 verified, 1 not verified, 2 could not tell (no root, not readable, or a pack or\n"
+    "annex is not here, so that a decision could not be made again)\n";
 
 /* A root and what its document points to. */
 struct trusted {
@@ -160,7 +168,6 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
 {
     json_t *o = f->json;
     if (cli->json) {
-        json_object_set_new(o, "verified", json_true());
         json_dumpf(o, cli->out, JSON_COMPACT);
         fputc('\n', cli->out);
         return;
@@ -168,7 +175,10 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
     char a[256];
     char b[256];
     text_show(text_view(json_string_value(json_object_get(o, "issuer_name"))), a, sizeof a);
-    fprintf(cli->out, "%s: verified\n", path);
+    fprintf(cli->out, "%s: %s\n", path,
+            f->decisions_unknown == 0
+                ? "verified"
+                : "published as it says, but not all of it could be told");
     fprintf(cli->out, "  published by %s %s\n", json_string_value(json_object_get(o, "issuer")),
             a);
     fprintf(cli->out,
@@ -204,18 +214,66 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
         json_t *one = json_array_get(list, i);
         text_show(text_view(json_string_value(json_object_get(one, "pack"))), a, sizeof a);
         text_show(text_view(json_string_value(json_object_get(one, "verdict"))), b, sizeof b);
-        fprintf(cli->out, "  decision of %s: %s, %s\n", a, b,
-                json_is_true(json_object_get(one, "replayed"))
-                    ? "recomputed and the same"
-                    : "not recomputed: the pack is not here");
+        const char *annex = json_string_value(json_object_get(one, "annex"));
+        fprintf(cli->out, "  decision of %s: %s, %s%s\n", a, b,
+                json_is_true(json_object_get(one, "replayed")) ? "recomputed and the same"
+                                                               : "not recomputed",
+                annex != NULL && strcmp(annex, "not_used") == 0
+                    ? ", without an annex that the charter names and its maker had not"
+                    : "");
     }
+}
+
+/* What the evidence proves, and the exit code. */
+static int
+report_found(struct cli *cli, const char *path, struct evidence_found *f)
+{
+    bool told = f->decisions_unknown == 0;
+    json_object_set_new(f->json, "verified", told ? json_true() : json_null());
+    print_found(cli, path, f);
+    if (told) {
+        return CLI_YES;
+    }
+    return cli_error(cli, CLI_TROUBLE,
+                     "%s: could not tell whether %s right: not here: %s; name its file with "
+                     "--pack, or give it to a home with huren policy adopt",
+                     path, f->decisions_unknown == 1 ? "a decision is" : "some decisions are",
+                     f->missing);
+}
+
+/* Add files that were named; the rows in the evidence say by hash which ones count. */
+static bool
+add_packs(struct cli *cli, struct policy_set *set, const char *const *paths, size_t count)
+{
+    char error[1024] = "";
+    for (size_t i = 0; i < count; i++) {
+        struct hash address;
+        uint8_t *bytes;
+        size_t size;
+        enum status st =
+            policy_file_read(paths[i], PACK_FILE_BYTES_MAX, &bytes, &size, error, sizeof error);
+        if (st != STATUS_OK) {
+            cli_error(cli, CLI_TROUBLE, "%s", error);
+            return false;
+        }
+        st = policy_set_add_file(set, (struct view){bytes, size}, NULL, 0, &address, error,
+                                 sizeof error);
+        free(bytes);
+        if (st != STATUS_OK && st != STATUS_EXISTS) {
+            cli_error(cli, CLI_TROUBLE, "%s: %s", paths[i], error);
+            return false;
+        }
+    }
+    return true;
 }
 
 int
 cmd_verify(struct cli *cli, int argc, char **argv)
 {
     const char *root = NULL;
-    struct cli_option options[] = {{"--root", &root, 1, 0}, {NULL, NULL, 0, 0}};
+    const char *packs[PACK_FILES_MAX];
+    struct cli_option options[] = {
+        {"--root", &root, 1, 0}, {"--pack", packs, PACK_FILES_MAX, 0}, {NULL, NULL, 0, 0}};
     char error[FILE_ERROR_CHARS];
     uint8_t *bytes;
     size_t count;
@@ -226,9 +284,15 @@ cmd_verify(struct cli *cli, int argc, char **argv)
     if (argc != 2) {
         return cli_error(cli, CLI_TROUBLE, "wants one FILE; huren verify --help");
     }
-    if (sodium_init() < 0 ||
-        policy_set_load_embedded(&policy, error, sizeof error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "cannot start: %s", error);
+    if (sodium_init() < 0) {
+        return cli_error(cli, CLI_TROUBLE, "libsodium did not start");
+    }
+    if (!policy_home_load(cli, &policy)) {
+        return CLI_TROUBLE;
+    }
+    if (!add_packs(cli, policy, packs, options[1].count)) {
+        policy_set_free(policy);
+        return CLI_TROUBLE;
     }
     if (file_read(argv[1], EVIDENCE_BYTES_MAX + 1, &bytes, &count, error) != STATUS_OK) {
         policy_set_free(policy);
@@ -256,8 +320,7 @@ cmd_verify(struct cli *cli, int argc, char **argv)
                 "no root to check %s against: the home %s has none (%s); name one with --root",
                 argv[1], cli->home, status_text(st));
         } else if (c.status == STATUS_OK) {
-            print_found(cli, argv[1], &c.found);
-            exit_code = CLI_YES;
+            exit_code = report_found(cli, argv[1], &c.found);
         } else if (c.status == STATUS_NO_MEMORY || c.status == STATUS_UNSUPPORTED) {
             cli_error(cli, CLI_TROUBLE, "%s: %s", argv[1],
                       c.reason[0] != '\0' ? c.reason : status_text(c.status));

@@ -19,6 +19,8 @@ COMMAND(charter, "write, sign, adopt and show what governs a network")
 COMMAND(lookup, "who holds a result for this patient, and is it recognized here")
 COMMAND(import, "results in: HL7 v2 and CSV files; --dry-run shows what they say")
 
+COMMAND(release, "give held reports of this hospital to another one, for a time")
+
 COMMAND(report, "a report as a page for paper: form, marks, footnotes (HTML)")
 
 /* proofs and rules */

@@ -463,6 +463,12 @@ decision_input(const struct charter *c, const struct decision_case *k, const cha
     }
     json_object_set_new(o, "result", result(k, report, item));
     json_object_set_new(o, "quality", quality(&g, item->code));
+    struct policy_annex_row listed;
+    if (row != NULL && item->code[0] != '\0' && k->policy != NULL &&
+        !charter_is_stale(c, CHARTER_POLICY, k->at_s) &&
+        decision_annexes(k->policy, row, item->code, &listed) == DECISION_ANNEX_HELD) {
+        json_object_set_new(o, "annex", policy_annex_json(listed));
+    }
     if (json_is_object(k->order)) {
         json_object_set_new(o, "order", order(k->order));
     }

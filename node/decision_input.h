@@ -28,7 +28,8 @@ struct decision_case {
     const json_t *order;  /* as in the contract, or NULL */
     const json_t *doctor;
     const char *encounter;
-    bool in_doubt; /* identity in doubt, or the log is disputed */
+    bool in_doubt;                   /* identity in doubt, or the log is disputed */
+    const struct policy_set *policy; /* where annexes are found; NULL: nowhere */
 };
 
 /* The input for row `item` of `report` under `pack`.  A new reference; NULL
@@ -49,6 +50,16 @@ const char *decision_status(const Hr__Report *report, const Hr__Item *item);
 /* Index in the set of the pack that a row of the charter means, by hash and id;
  * SIZE_MAX: it is not here. */
 size_t decision_pack(const struct policy_set *policy, const Hr__PolicyRow *row);
+
+/* What the annexes that a row of the charter names say of an item, together. */
+enum decision_annexes {
+    DECISION_ANNEX_NONE,    /* the row names none */
+    DECISION_ANNEX_HELD,    /* all are here: *out is filled in */
+    DECISION_ANNEX_MISSING, /* one is not here: unknown */
+};
+enum decision_annexes decision_annexes(const struct policy_set *policy,
+                                       const Hr__PolicyRow *row, const char *item,
+                                       struct policy_annex_row *out);
 
 /* "2026-11-22T09:30:00+08:00" (26 bytes with the NUL) and "2026-11-22" (11). */
 void decision_time(int64_t unix_s, char out[26]);

@@ -45,6 +45,7 @@ enum engine_space {
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
 
     SPACE_RECALL = 24, /* who relies on what, what was recalled: recall_rows.h */
+    /* 32 is POLICY_HOME_SPACE of policy_home_io.h */
 };
 
 /* A log of our own. */
@@ -231,6 +232,11 @@ MUST_USE enum status engine_note_use(struct network *n, struct store_txn *txn,
 /* ---- engine_publish_io.c, engine_charter_io.c, engine_status_io.c -------------- */
 void engine_publish_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_charter_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* engine_release_io.c: is this held report of ours released to `institution`? */
+MUST_USE enum status engine_released(struct network *n, struct store_txn *txn, uint64_t leaf,
+                                     const char *institution, int64_t now_s, bool *released);
+void engine_release_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_status_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_log_call(struct engine *e, const struct call *call, struct call_sink *sink);
 
@@ -244,6 +250,9 @@ void engine_quarantine_list_call(struct engine *e, const struct call *call,
  * the policy set what the blobs hold, ask gossip for what is missing; after the
  * charter changed, a blob came, a peer came. */
 void engine_packs_look(struct network *n);
+/* At the start: what the home has adopted, and what its charters name.  What the store
+ * says, with a line in `error`. */
+MUST_USE enum status engine_packs_open(struct engine *e, char *error, size_t error_bytes);
 void engine_pack_call(struct engine *e, const struct call *call, struct call_sink *sink);
 /* Of each: {pack, hash, annex, in_force_from, state: held|missing|refused, reason}. */
 MUST_USE json_t *engine_packs_json(struct network *n);

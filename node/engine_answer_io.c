@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/candidates.h"
 #include "node/engine_lookup.h"
 #include "node/origin.h"
 #include "node/publisher.h"
-#include "node/range.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 #include "proto/text.h"
 #include "proto/wire.pb-c.h"
 #include "store/log.h"
 
-enum { REASON_RECEIPT = 2, REASON_FORBIDDEN = 5 };
+enum { REASON_NOT_MEMBER = 1, REASON_RECEIPT = 2, REASON_FORBIDDEN = 5, REASON_HELD = 6 };
 
 /* One Asked entry and what we say to it. */
 struct reply {
@@ -24,6 +24,9 @@ struct reply {
     uint64_t index;
     uint8_t *raw; /* u32 length and bytes of each record given */
     size_t raw_count;
+    size_t key_count; /* of held reports that are released */
+    uint64_t key_leaves[LOOKUP_LEAVES_ASKED_MAX];
+    uint8_t keys[LOOKUP_LEAVES_ASKED_MAX][KEY_BYTES];
 };
 
 /* A request under way: from the frame to the commit. */
@@ -43,41 +46,75 @@ answer_free(struct answer *a)
     for (size_t i = 0; i < a->count; i++) {
         free(a->replies[i].raw);
         free(a->replies[i].entry);
+        sodium_memzero(a->replies[i].keys, a->replies[i].key_count * KEY_BYTES);
     }
     free(a->replies);
     free(a);
 }
 
+/* Most that one released key takes in a message. */
+enum { RELEASED_BYTES = ORIGIN_CHARS_MAX + KEY_BYTES + 32 };
+
 /* ---- what is given ---- */
 
-/* Append the record of a leaf; *given is false if it is not to be had. */
+enum given { GIVEN, GIVEN_NOT, GIVEN_HELD };
+
+/* The key of a held report, if it is released to who asks. */
 static enum status
-give(struct network *n, struct store_txn *txn, const Hr__Leaf *leaf, struct reply *r,
-     bool *given)
+take_key(struct answer *a, struct store_txn *txn, uint64_t leaf, struct reply *r, bool *held)
 {
+    struct network *n = a->network;
+    struct view text;
+    bool released;
+    *held = true;
+    enum status st =
+        engine_released(n, txn, leaf, a->institution, engine_now_ms() / 1000, &released);
+    if (st != STATUS_OK || !released || r->key_count == LOOKUP_LEAVES_ASKED_MAX) {
+        return st;
+    }
+    st = store_salt_get(txn, n->pub.id, leaf, r->keys[r->key_count], &text);
+    if (st == STATUS_OK) {
+        r->key_leaves[r->key_count++] = leaf;
+        *held = false;
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+/* Append the record of a leaf, and its key if it is a held one: *given says
+ * whether it is to be had. */
+static enum status
+give(struct answer *a, struct store_txn *txn, const Hr__Leaf *leaf, struct reply *r,
+     enum given *given)
+{
+    struct network *n = a->network;
     struct view entry;
     struct view record;
     struct hash sealed;
-    bool live = false;
-    *given = false;
+    bool live = false, held = false;
+    size_t keys = r->key_count;
+    *given = GIVEN_NOT;
     if (strcmp(leaf->origin, n->pub.origin) != 0) {
         return STATUS_OK; /* only the issuer hands records out */
     }
     enum status st = store_entry_get(txn, n->pub.id, leaf->index, &entry);
-    if (st != STATUS_OK || !range_entry_sealed(entry, &sealed)) {
-        return st == STATUS_NOT_FOUND || st == STATUS_OK ? STATUS_OK
-                                                         : st; /* held, or no record */
+    if (st != STATUS_OK || !candidates_sealed(entry, &sealed, &held)) {
+        return st == STATUS_NOT_FOUND || st == STATUS_OK ? STATUS_OK : st; /* no record */
     }
     st = publisher_is_live(txn, n->pub.id, leaf->index, &live);
+    if (st == STATUS_OK && live && held) {
+        st = take_key(a, txn, leaf->index, r, &held);
+        if (st != STATUS_OK || held) {
+            *given = GIVEN_HELD;
+            return st;
+        }
+    }
     if (st == STATUS_OK && live) {
         st = store_record_get(txn, n->pub.id, leaf->index, &sealed, &record);
     }
-    if (st == STATUS_NOT_FOUND || !live) {
-        return st == STATUS_NOT_FOUND ? STATUS_OK : st;
-    }
-    if (st != STATUS_OK ||
+    if (st != STATUS_OK || !live ||
         r->raw_count + 4 + record.count > FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64) {
-        return st;
+        r->key_count = keys; /* no key without its record */
+        return st == STATUS_NOT_FOUND ? STATUS_OK : st;
     }
     uint8_t *more = realloc(r->raw, r->raw_count + 4 + record.count);
     if (more == NULL) {
@@ -87,7 +124,7 @@ give(struct network *n, struct store_txn *txn, const Hr__Leaf *leaf, struct repl
     frame_put_u32(r->raw + r->raw_count, (uint32_t)record.count);
     memcpy(r->raw + r->raw_count + 4, record.bytes, record.count);
     r->raw_count += 4 + record.count;
-    *given = true;
+    *given = GIVEN;
     return STATUS_OK;
 }
 
@@ -107,36 +144,6 @@ pack_entry(const Hr__ExchEntry *e, struct reply *r)
 }
 
 static enum status
-pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, struct reply *r)
-{
-    Hr__Leaf *given[LOOKUP_LEAVES_ASKED_MAX];
-    Hr__Leaf *missing[LOOKUP_LEAVES_ASKED_MAX];
-    Hr__Answered m;
-    Hr__ExchEntry e;
-    hr__answered__init(&m);
-    hr__exch_entry__init(&e);
-    m.at_ms = (uint64_t)engine_now_ms();
-    m.asked = (ProtobufCBinaryData){HASH_BYTES, r->asked.bytes};
-    m.institution = a->institution;
-    m.leaves = given;
-    m.missing = missing;
-    enum status st = STATUS_OK;
-    for (size_t i = 0; st == STATUS_OK && i < asked->n_leaves && i < LOOKUP_LEAVES_ASKED_MAX;
-         i++) {
-        bool is_given;
-        st = give(a->network, txn, asked->leaves[i], r, &is_given);
-        if (is_given) {
-            given[m.n_leaves++] = asked->leaves[i];
-        } else {
-            missing[m.n_missing++] = asked->leaves[i];
-        }
-    }
-    e.what_case = HR__EXCH_ENTRY__WHAT_ANSWERED;
-    e.answered = &m;
-    return st == STATUS_OK ? pack_entry(&e, r) : st;
-}
-
-static enum status
 pack_refused(struct answer *a, struct reply *r, uint32_t reason)
 {
     Hr__Refused m;
@@ -150,6 +157,44 @@ pack_refused(struct answer *a, struct reply *r, uint32_t reason)
     e.what_case = HR__EXCH_ENTRY__WHAT_REFUSED;
     e.refused = &m;
     return pack_entry(&e, r);
+}
+
+static enum status
+pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, struct reply *r)
+{
+    Hr__Leaf *given[LOOKUP_LEAVES_ASKED_MAX];
+    Hr__Leaf *missing[LOOKUP_LEAVES_ASKED_MAX];
+    Hr__Leaf *held[LOOKUP_LEAVES_ASKED_MAX];
+    Hr__Answered m;
+    Hr__ExchEntry e;
+    hr__answered__init(&m);
+    hr__exch_entry__init(&e);
+    m.at_ms = (uint64_t)engine_now_ms();
+    m.asked = (ProtobufCBinaryData){HASH_BYTES, r->asked.bytes};
+    m.institution = a->institution;
+    m.leaves = given;
+    m.missing = missing;
+    m.held = held;
+    enum status st = STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < asked->n_leaves && i < LOOKUP_LEAVES_ASKED_MAX;
+         i++) {
+        enum given is = GIVEN_NOT;
+        st = give(a, txn, asked->leaves[i], r, &is);
+        if (is == GIVEN) {
+            given[m.n_leaves++] = asked->leaves[i];
+        } else {
+            missing[m.n_missing++] = asked->leaves[i];
+        }
+        if (is == GIVEN_HELD) {
+            held[m.n_held++] = asked->leaves[i];
+        }
+    }
+    if (st == STATUS_OK && m.n_held > 0 && m.n_held == asked->n_leaves) {
+        return pack_refused(a, r, REASON_HELD);
+    }
+    e.what_case = HR__EXCH_ENTRY__WHAT_ANSWERED;
+    e.answered = &m;
+    return st == STATUS_OK ? pack_entry(&e, r) : st;
 }
 
 static enum status
@@ -167,7 +212,12 @@ read_asked(struct answer *a, struct store_txn *txn, ProtobufCBinaryData bytes, s
         const Hr__ExchEntry *e = (const Hr__ExchEntry *)m;
         bool to_us = e->what_case == HR__EXCH_ENTRY__WHAT_ASKED &&
                      strcmp(e->asked->institution, a->network->engine->institution) == 0;
-        if (!to_us || e->asked->n_leaves > LOOKUP_LEAVES_ASKED_MAX) {
+        const Hr__MemberRow *who = a->network->charter == NULL
+                                       ? NULL
+                                       : charter_member(a->network->charter, a->institution);
+        if (who == NULL || !charter_is_member(who, engine_now_ms() / 1000)) {
+            st = pack_refused(a, r, REASON_NOT_MEMBER); /* it left while this session was up */
+        } else if (!to_us || e->asked->n_leaves > LOOKUP_LEAVES_ASKED_MAX) {
             st = pack_refused(a, r, REASON_FORBIDDEN);
         } else if (engine_receipt_overdue(a->network, a->institution)) {
             st = pack_refused(a, r, REASON_RECEIPT);
@@ -194,14 +244,36 @@ write_answer(struct store_txn *txn, void *ctx)
     return st;
 }
 
+/* A key on its way; its views point into the answer. */
+struct released {
+    Hr__ReleasedKey key;
+    Hr__WireLeaf leaf;
+};
+
+static void
+fill_released(struct answer *a, struct reply *r, size_t k, struct released *out)
+{
+    hr__released_key__init(&out->key);
+    hr__wire_leaf__init(&out->leaf);
+    out->leaf.origin = a->network->pub.origin;
+    out->leaf.index = r->key_leaves[k];
+    out->key.leaf = &out->leaf;
+    out->key.key = (ProtobufCBinaryData){KEY_BYTES, r->keys[k]};
+}
+
 /* Send replies [from, to) in one frame. */
 static void
 send_part(struct answer *a, size_t from, size_t to)
 {
     ProtobufCBinaryData entries[LOOKUPS_PER_REQUEST_MAX];
     uint64_t indexes[LOOKUPS_PER_REQUEST_MAX];
-    size_t raw_count = 0;
+    size_t raw_count = 0, keys = 0;
     Hr__LookupTell tell;
+    for (size_t i = from; i < to; i++) {
+        keys += a->replies[i].key_count;
+    }
+    struct released *released = calloc(keys + 1, sizeof *released);
+    Hr__ReleasedKey **list = calloc(keys + 1, sizeof *list);
     hr__lookup_tell__init(&tell);
     tell.exch_origin = a->network->exch.origin;
     tell.answered = entries;
@@ -211,11 +283,18 @@ send_part(struct answer *a, size_t from, size_t to)
             (ProtobufCBinaryData){a->replies[i].entry_count, a->replies[i].entry};
         indexes[tell.n_exch_index++] = a->replies[i].index;
         raw_count += a->replies[i].raw_count;
+        for (size_t k = 0; released != NULL && list != NULL && k < a->replies[i].key_count;
+             k++) {
+            list[tell.n_released] = &released[tell.n_released].key;
+            fill_released(a, &a->replies[i], k, &released[tell.n_released]);
+            tell.n_released++;
+        }
     }
+    tell.released = list;
     uint8_t *raw = malloc(raw_count + 1);
     uint8_t *message = malloc(MESSAGE_BYTES_MAX);
     size_t count;
-    if (raw != NULL && message != NULL &&
+    if (raw != NULL && message != NULL && released != NULL && list != NULL &&
         pb_pack(&tell.base, message, MESSAGE_BYTES_MAX, &count) == STATUS_OK) {
         size_t at = 0;
         for (size_t i = from; i < to; i++) {
@@ -230,7 +309,10 @@ send_part(struct answer *a, size_t from, size_t to)
         if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
             net_close_session(a->network->engine->net, a->session);
         }
+        sodium_memzero(message, MESSAGE_BYTES_MAX);
     }
+    free(released);
+    free(list);
     free(raw);
     free(message);
 }
@@ -255,9 +337,12 @@ answer_done(void *ctx, enum status st)
         size_t raw = 0;
         while (to < a->count &&
                (to == from ||
-                (entries + a->replies[to].entry_count + 24 < MESSAGE_BYTES_MAX &&
+                (entries + a->replies[to].entry_count + 24 +
+                         a->replies[to].key_count * RELEASED_BYTES <
+                     MESSAGE_BYTES_MAX &&
                  raw + a->replies[to].raw_count < FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64))) {
-            entries += a->replies[to].entry_count + 24;
+            entries +=
+                a->replies[to].entry_count + 24 + a->replies[to].key_count * RELEASED_BYTES;
             raw += a->replies[to].raw_count;
             to++;
         }

@@ -502,6 +502,7 @@ open_all(struct engine *e, char *error, size_t error_bytes)
         e->network_count++;
     }
     st = st == STATUS_OK ? open_store(e, error, error_bytes) : st;
+    st = st == STATUS_OK ? engine_packs_open(e, error, error_bytes) : st;
     st = st == STATUS_OK ? open_net(e, error, error_bytes) : st;
     if (st == STATUS_OK && (st = open_machines(e)) != STATUS_OK) {
         snprintf(error, error_bytes, "reading the store of %s: %s", e->path, status_text(st));
@@ -615,6 +616,7 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
     } handlers[] = {{"lookup", engine_lookup_call},
                     {"publish", engine_publish_call},
                     {"charter-adopt", engine_charter_call},
+                    {"release", engine_release_call},
                     {"pack-adopt", engine_pack_call},
                     {"status", engine_status_call},
                     {"log", engine_log_call},

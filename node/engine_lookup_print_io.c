@@ -271,6 +271,11 @@ warnings_json(const struct lookup_run *run)
                               json_string("a pack in force is not used by this node; huren "
                                           "status says which one and why"));
     }
+    if (l->no_annex > 0) {
+        json_array_append_new(
+            list, json_string("an annex (item list) of a pack in force is not here, so "
+                              "what it lists is unknown; huren status says which"));
+    }
     if (l->left_out > 0) {
         json_array_append_new(list,
                               json_string("a member has published more under this patient "

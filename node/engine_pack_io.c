@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/decision_input.h"
 #include "node/engine.h"
 #include "node/pack_file.h"
+#include "node/policy_home_io.h"
 #include "store/charter.h"
 #include "store/kv.h"
 
@@ -108,6 +110,102 @@ refuse(struct network *n, const struct hash *address, const char *pack, enum sta
     }
 }
 
+/* ---- start ------------------------------------------------------------------------------ */
+
+enum status
+engine_packs_open(struct engine *e, char *error, size_t error_bytes)
+{
+    struct store_txn *txn;
+    enum status st = store_begin_read(e->store, &txn);
+    if (st == STATUS_OK) {
+        st = policy_home_add(txn, e->policy);
+        store_abort(txn);
+    }
+    if (st != STATUS_OK) {
+        snprintf(error, error_bytes, "reading the packs of %s: %s", e->path, status_text(st));
+    }
+    return st;
+}
+
+/* ---- for others: packs of this binary as blobs ------------------------------------------- */
+
+struct share_job {
+    struct job job;
+    struct engine *engine;
+    size_t count;
+    size_t packs[FILES_MAX]; /* indexes in the set */
+};
+
+static enum status
+put_blobs(struct store_txn *txn, struct pack_file *f)
+{
+    char head[PACK_HEAD_BYTES_MAX];
+    struct hash hash;
+    size_t count;
+    enum status st = pack_file_head(f, head, &count);
+    st = st == STATUS_OK
+             ? store_blob_put(txn, (struct view){(const uint8_t *)head, count}, &hash)
+             : st;
+    st = st == STATUS_OK ? store_blob_put(txn, f->rules, &hash) : st;
+    return st == STATUS_OK && f->vectors.count > 0 ? store_blob_put(txn, f->vectors, &hash)
+                                                   : st;
+}
+
+static enum status
+write_shared(struct store_txn *txn, void *ctx)
+{
+    struct share_job *j = ctx;
+    enum status st = STATUS_OK;
+    for (size_t i = 0; st == STATUS_OK && i < j->count; i++) {
+        struct pack_file f;
+        st = policy_set_file(j->engine->policy, j->packs[i], &f);
+        st = st == STATUS_OK ? put_blobs(txn, &f) : st;
+    }
+    return st;
+}
+
+static void
+share_done(void *ctx, enum status st)
+{
+    (void)st; /* not shared now: tried again at the next look */
+    free(ctx);
+}
+
+/* Members whose version of huren does not carry a pack of the charter ask for its
+ * blobs: what is in hand and is not one yet becomes one. */
+static void
+share(struct network *n, struct store_txn *txn)
+{
+    struct engine *e = n->engine;
+    struct share_job *j = calloc(1, sizeof *j);
+    struct hash address;
+    struct view unused;
+    uint64_t bytes = 65536;
+    for (size_t i = 0; j != NULL && i < charter_pack_count(n->charter); i++) {
+        size_t at = decision_pack(e->policy, charter_pack_at(n->charter, i));
+        if (at == SIZE_MAX || j->count == FILES_MAX) {
+            continue;
+        }
+        memcpy(address.bytes, policy_set_hash(e->policy, at), HASH_BYTES);
+        if (store_blob_get(txn, &address, &unused) == STATUS_NOT_FOUND) {
+            j->packs[j->count++] = at;
+            bytes += policy_set_text(e->policy, at).size +
+                     policy_set_vectors(e->policy, at).count + 8192;
+        }
+    }
+    if (j == NULL || j->count == 0) {
+        free(j);
+        return;
+    }
+    j->engine = e;
+    j->job = (struct job){.purpose = STORE_PUBLISH,
+                          .bytes = bytes,
+                          .write = write_shared,
+                          .done = share_done,
+                          .ctx = j};
+    engine_write(e, &j->job);
+}
+
 /* ---- looking --------------------------------------------------------------------------- */
 
 struct look {
@@ -118,9 +216,9 @@ struct look {
 };
 
 static bool
-is_held(const struct engine *e, const struct hash *address, bool annex)
+is_held(const struct engine *e, const char *pack, const struct hash *address, bool annex)
 {
-    return annex ? policy_set_annex(e->policy, address->bytes) != NULL
+    return annex ? policy_set_annex(e->policy, pack, address->bytes) != NULL
                  : policy_set_find_hash(e->policy, address->bytes) != SIZE_MAX;
 }
 
@@ -162,7 +260,7 @@ look_at(struct look *l, const char *pack, const uint8_t *hash, bool annex)
     struct view vectors = {NULL, 0};
     char error[PACK_REASON_CHARS] = "";
     memcpy(address.bytes, hash, HASH_BYTES);
-    if (is_held(e, &address, annex) || refusal_of(e, &address) != NULL ||
+    if (is_held(e, pack, &address, annex) || refusal_of(e, &address) != NULL ||
         blob_or_want(l, &address, &lines) != STATUS_OK) {
         return;
     }
@@ -210,6 +308,7 @@ engine_packs_look(struct network *n)
             }
         }
     }
+    share(n, l.txn);
     store_abort(l.txn);
     for (size_t i = 0; n->gossip != NULL && i < l.want_count; i++) {
         struct gossip_event event = {.type = GOSSIP_WANT_BLOB, .hash = l.wants[i]};
@@ -228,7 +327,7 @@ add_state(struct network *n, json_t *list, const Hr__PolicyRow *row, const uint8
     memcpy(address.bytes, hash, HASH_BYTES);
     sodium_bin2hex(hex, sizeof hex, hash, HASH_BYTES);
     const struct refusal *r = refusal_of(n->engine, &address);
-    bool held = is_held(n->engine, &address, annex);
+    bool held = is_held(n->engine, row->pack, &address, annex);
     const char *why = held        ? ""
                       : r != NULL ? r->why
                                   : "asked of the members; whoever has the file gives it with "
@@ -285,7 +384,6 @@ static enum status
 write_files(struct store_txn *txn, void *ctx)
 {
     struct adopt_run *run = ctx;
-    struct hash hash;
     enum status st = STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < run->count; i++) {
         struct pack_file *f = &run->files[i];
@@ -294,12 +392,14 @@ write_files(struct store_txn *txn, void *ctx)
         if (!is_kept(run->status[i])) {
             continue;
         }
-        st = pack_file_head(f, head, &count);
+        st = put_blobs(txn, f);
+        st = st == STATUS_OK ? pack_file_head(f, head, &count) : st;
+        if (st != STATUS_OK) {
+            return st;
+        }
         struct view lines = {(const uint8_t *)head, count};
-        st = st == STATUS_OK ? store_blob_put(txn, lines, &hash) : st;
-        st = st == STATUS_OK ? store_blob_put(txn, f->rules, &hash) : st;
-        if (st == STATUS_OK && f->vectors.count > 0) {
-            st = store_blob_put(txn, f->vectors, &hash);
+        if (st == STATUS_OK && run->status[i] != STATUS_FORK) {
+            st = policy_home_note(txn, &f->address);
         }
         for (size_t k = 0;
              st == STATUS_OK && run->status[i] == STATUS_FORK && k < run->engine->network_count;

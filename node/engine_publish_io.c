@@ -1,7 +1,7 @@
 /* engine_publish_io.c: normalised reports from a command into our log.
  *
  * Call "publish": a blob for each report (hr.Report, packed), args
- * {network?, reports: [{withdraw, hold}]}.  The answer is one line of JSON for
+ * {network?, reports: [{withdraw}]}.  The answer is one line of JSON for
  * each report, in order, after the commit that holds it. */
 #include <sodium.h>
 #include <stdlib.h>

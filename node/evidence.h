@@ -11,7 +11,9 @@
  *
  * Proven: the entry and its place in the log; that witnesses cosigned; the record,
  * its issuer and its rows; the charter's facts; that each decision is what the
- * pack gives for these facts.  Said by its maker alone, and shown as `claims`: who
+ * pack gives for these facts (annexes among them: the proven policy row names them
+ * by hash; who made the file without having them decided without, and it says so).
+ * Said by its maker alone, and shown as `claims`: who
  * made it and when, the moment of a decision and what the asker added to it (order,
  * doctor, doubts).  `cosigned.of` counts the witnesses whose rows are in the file,
  * so it is at least that many.  Pure but for memory. */
@@ -42,7 +44,10 @@ struct evidence_found {
     bool opened;   /* record and key were in it */
     bool replayed; /* there are decisions, and those of packs that are here came out again */
     size_t decisions;
-    size_t decisions_unknown; /* of packs that are not here */
+    /* Those that could not be made again, since their pack or an annex is not here:
+     * json's member `missing` names it, as does `missing` in words. */
+    size_t decisions_unknown;
+    char missing[EVIDENCE_REASON_CHARS];
 };
 
 /* Check evidence against `root`, the whole root that the caller trusts (any

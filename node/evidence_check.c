@@ -394,6 +394,7 @@ check_all(struct checking *k, struct view file, const struct charter_document *r
     }
     json_t *decisions = json_array();
     json_t *moments = json_array();
+    k->missing = json_array();
     st = st == STATUS_OK ? evidence_check_decisions(k, decisions, moments) : st;
     if (st == STATUS_OK) {
         char made[26];
@@ -401,12 +402,16 @@ check_all(struct checking *k, struct view file, const struct charter_document *r
         k->found->replayed = k->found->decisions > k->found->decisions_unknown;
         k->found->json = evidence_describe(k);
         json_object_set(k->found->json, "decisions", decisions);
+        if (json_array_size(k->missing) > 0) {
+            json_object_set(k->found->json, "missing", k->missing);
+        }
         json_object_set_new(k->found->json, "claims",
                             json_pack("{s:s,s:s,s:O}", "made_at", made, "made_by",
                                       k->e->made_by, "decided_at", moments));
     }
     json_decref(decisions);
     json_decref(moments);
+    json_decref(k->missing);
     return st;
 }
 

@@ -1,4 +1,6 @@
 /* evidence_decisions.c: the decisions in evidence, and what is shown of it all. */
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +14,43 @@ static const int64_t seconds_max = INT64_C(65535) * 86400;
 
 /* ---- decisions ---- */
 
+/* The annexes of the row count in the decision, as far as the charter goes. */
+static bool
+has_annexes(const struct checking *k, const Hr__PolicyRow *row, int64_t at_s)
+{
+    return row->n_annexes > 0 && !charter_is_stale(k->charter, CHARTER_POLICY, at_s);
+}
+
+static bool
+lacks_annex(const struct checking *k, const Hr__PolicyRow *row)
+{
+    struct policy_annex_row unused;
+    return decision_annexes(k->policy, row, "", &unused) == DECISION_ANNEX_MISSING;
+}
+
+/* What the maker said of the annexes: taken as it stands when it had none of them, or
+ * when one is not here to compare with; which of these it was is shown. */
+static void
+take_annex(const struct checking *k, const Hr__PolicyRow *row, int64_t at_s,
+           const json_t *given, json_t *made)
+{
+    const json_t *said = json_object_get(given, "annex");
+    if (!has_annexes(k, row, at_s)) {
+        return;
+    }
+    if (said == NULL) {
+        json_object_del(made, "annex");
+    } else if (lacks_annex(k, row)) {
+        json_object_set(made, "annex", (json_t *)(uintptr_t)said);
+    }
+}
+
 /* Does the input say what charter and report in this file say?  What the asker
  * added (moment, order, doctor, encounter, doubts) is its own and is taken as it
  * stands.  `item` is a row of `report`. */
 static bool
 is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
-             const Hr__Report *report, const Hr__Item *item)
+             const Hr__PolicyRow *policy, const Hr__Report *report, const Hr__Item *item)
 {
     struct civil t;
     const json_t *result = json_object_get(given, "result");
@@ -33,7 +66,8 @@ is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json
         .order = json_object_get(given, "order"),
         .doctor = json_object_get(given, "doctor"),
         .encounter = json_string_value(json_object_get(given, "encounter")),
-        .in_doubt = json_is_true(json_object_get(result, "in_doubt")) || item->doubtful};
+        .in_doubt = json_is_true(json_object_get(result, "in_doubt")) || item->doubtful,
+        .policy = k->policy};
     if (c.receiver == NULL || strcmp(c.receiver, k->e->made_by) != 0 || c.at_s < 0 ||
         c.at_s > seconds_max) {
         return false;
@@ -41,6 +75,9 @@ is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json
     json_t *made = decision_input(k->charter, &c, d->pack, report, item);
     if (k->report == NULL && result != NULL) { /* withheld: not to be compared */
         json_object_set(made, "result", (json_t *)(uintptr_t)result);
+    }
+    if (made != NULL) {
+        take_annex(k, policy, c.at_s, given, made);
     }
     size_t count = 0;
     char *bytes = made == NULL ? NULL : policy_json_canonical(made, &count);
@@ -52,7 +89,8 @@ is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json
 }
 
 static bool
-facts_hold(const struct checking *k, const Hr__EvidenceDecision *d, const json_t *given)
+facts_hold(const struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
+           const Hr__PolicyRow *policy)
 {
     if (k->report == NULL) {
         Hr__Report report;
@@ -63,11 +101,11 @@ facts_hold(const struct checking *k, const Hr__EvidenceDecision *d, const json_t
             json_string_value(json_object_get(json_object_get(given, "result"), "examined_at"));
         item.code = k->e->item;
         item.examined_at = (char *)(uintptr_t)(examined == NULL ? "" : examined);
-        return is_as_proven(k, d, given, &report, &item);
+        return is_as_proven(k, d, given, policy, &report, &item);
     }
     const Hr__Item *item;
     for (size_t i = 0; (item = evidence_row(k, i)) != NULL; i++) {
-        if (is_as_proven(k, d, given, k->report, item)) {
+        if (is_as_proven(k, d, given, policy, k->report, item)) {
             return true;
         }
     }
@@ -93,6 +131,70 @@ replays(const struct checking *k, const Hr__EvidenceDecision *d, size_t pack,
     return same;
 }
 
+/* Note what is not here; each once. */
+static void
+add_missing(struct checking *k, const char *what, const char *pack, const uint8_t *hash)
+{
+    char hex[2 * HASH_BYTES + 1];
+    sodium_bin2hex(hex, sizeof hex, hash, HASH_BYTES);
+    for (size_t i = 0; i < json_array_size(k->missing); i++) {
+        const json_t *one = json_array_get(k->missing, i);
+        if (strcmp(json_string_value(json_object_get(one, "hash")), hex) == 0) {
+            return;
+        }
+    }
+    size_t used = strlen(k->found->missing);
+    snprintf(k->found->missing + used, sizeof k->found->missing - used, "%s%s%s %s (%s)",
+             used == 0 ? "" : ", ", what, strcmp(what, "annex") == 0 ? " of" : "", pack, hex);
+    json_array_append_new(k->missing,
+                          json_pack("{s:s,s:s,s:s}", "what", what, "pack", pack, "hash", hex));
+}
+
+/* How the annexes of the row entered a decision that holds; NULL: none are named.
+ * *unknown: one of them is needed to make it again, and is not here. */
+static const char *
+judge_annex(struct checking *k, const Hr__PolicyRow *row, const json_t *given, bool *unknown)
+{
+    struct civil t;
+    const char *at = json_string_value(json_object_get(given, "at"));
+    if (at == NULL || civil_parse_rfc3339(text_view(at), &t) != STATUS_OK ||
+        !has_annexes(k, row, civil_unix_ms(&t, 480) / 1000)) {
+        return NULL;
+    }
+    if (json_object_get(given, "annex") == NULL) {
+        return "not_used";
+    }
+    for (size_t i = 0; i < row->n_annexes; i++) {
+        const ProtobufCBinaryData *hash = &row->annexes[i]->hash;
+        if (hash->len == HASH_BYTES &&
+            policy_set_annex(k->policy, row->pack, hash->data) == NULL) {
+            add_missing(k, "annex", row->pack, hash->data);
+        }
+    }
+    *unknown = lacks_annex(k, row);
+    return *unknown ? "unknown" : "checked";
+}
+
+static void
+show_decision(struct checking *k, const Hr__EvidenceDecision *d, const Hr__PolicyRow *row,
+              bool pack_here, const json_t *given, json_t *list)
+{
+    bool unknown = !pack_here;
+    const char *annex = judge_annex(k, row, given, &unknown);
+    if (!pack_here) {
+        add_missing(k, "pack", row->pack, row->hash.data);
+    }
+    json_t *o = json_pack("{s:s,s:s,s:s}", "pack", d->pack, "verdict", d->verdict, "at_best",
+                          d->at_best);
+    json_object_set_new(o, "replayed", unknown ? json_null() : json_true());
+    if (annex != NULL) {
+        json_object_set_new(o, "annex", json_string(annex));
+    }
+    json_array_append_new(list, o);
+    k->found->decisions++;
+    k->found->decisions_unknown += unknown;
+}
+
 static enum status
 check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list, json_t *moments)
 {
@@ -113,7 +215,7 @@ check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list, 
     }
     enum status st = STATUS_OK;
     size_t pack = decision_pack(k->policy, row);
-    if (!facts_hold(k, d, given)) {
+    if (!facts_hold(k, d, given, row)) {
         st = evidence_no(k, STATUS_BAD_PROOF,
                          "the decision of pack %s is not about what charter and record say",
                          row->pack);
@@ -121,13 +223,8 @@ check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list, 
         st = evidence_no(k, STATUS_BAD_PROOF,
                          "the decision of pack %s comes out differently here", row->pack);
     } else {
-        json_t *o = json_pack("{s:s,s:s,s:s}", "pack", d->pack, "verdict", d->verdict,
-                              "at_best", d->at_best);
-        json_object_set_new(o, "replayed", pack == SIZE_MAX ? json_null() : json_true());
-        json_array_append_new(list, o);
+        show_decision(k, d, row, pack != SIZE_MAX, given, list);
         json_array_append(moments, json_object_get(given, "at"));
-        k->found->decisions++;
-        k->found->decisions_unknown += pack == SIZE_MAX;
     }
     json_decref(given);
     return st;

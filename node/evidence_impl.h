@@ -21,6 +21,7 @@ struct checking {
     int64_t now_s;
     const Hr__Report *report;
     struct evidence_found *found;
+    json_t *missing; /* what of packs and annexes would be needed, and is not here */
     char *reason;
 };
 

@@ -123,6 +123,7 @@ struct lookup {
     uint8_t as_of[HASH_BYTES]; /* SHA-256 of the frontier lines of the logs searched */
     uint32_t log_count;
     size_t no_pack;   /* packs in force that this node does not have */
+    size_t no_annex;  /* packs in force of which this node lacks an annex */
     bool clock_wrong; /* our clock is earlier than the newest document */
 };
 

@@ -331,6 +331,7 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
                               .order = l->question.order,
                               .doctor = l->question.doctor,
                               .encounter = l->question.encounter,
+                              .policy = l->place.policy,
                               .in_doubt =
                                   leaf->in_doubt || leaf->c.disputed || r->item->doubtful};
     size_t packs = charter_pack_count(c);
@@ -341,6 +342,7 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
     char date[11];
     decision_date(l->question.at_s, date);
     l->no_pack = 0;
+    l->no_annex = 0;
     for (size_t i = 0; i < packs; i++) {
         const Hr__PolicyRow *row = charter_pack_at(c, i);
         size_t at = decision_pack(l->place.policy, row);
@@ -351,6 +353,9 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
             l->no_pack++;
             continue;
         }
+        struct policy_annex_row unused;
+        l->no_annex +=
+            decision_annexes(l->place.policy, row, "", &unused) == DECISION_ANNEX_MISSING;
         struct lookup_decision *d = &made[count];
         struct policy_arena arena = {0};
         struct hr_policy_input input;

@@ -54,7 +54,7 @@ mark_item(const struct charter *c, const struct policy_set *policy, size_t pack,
           const char *institution, const char *pack_id, struct report_arena *arena,
           Hr__Report *report, Hr__Item *item)
 {
-    struct decision_case k = {.issuer = institution, .at_s = at_s};
+    struct decision_case k = {.issuer = institution, .at_s = at_s, .policy = policy};
     struct policy_arena memory = {0};
     struct hr_policy_input input;
     struct hr_mark mark;

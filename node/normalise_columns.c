@@ -70,6 +70,8 @@ static const char *const names[COLUMN_COUNT] = {
     [COLUMN_ACCESSION] = "accession 影像号 检查流水号 accession_number",
     [COLUMN_SENDER] = "sender 来源 来源系统 系统 sending_application",
     [COLUMN_PROCESSING] = "processing processing_mode_code",
+    [COLUMN_HELD] =
+        "held hold confidential confidentiality 保密 是否保密 隐私 隐私保护 限制共享",
 };
 
 /* Lower case, without what people write differently. */

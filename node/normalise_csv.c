@@ -315,6 +315,15 @@ read_flags(struct sheet *s, const struct csv_row *row, Hr__Item *item)
     struct run *r = s->table->run;
     struct view flags = get(s, row, COLUMN_FLAGS), critical = get(s, row, COLUMN_CRITICAL);
     static const char *const yes[] = {"1", "Y", "YES", "TRUE", "是", "危急", "危急值", "有"};
+    static const char *const usual[] = {"0",  "N", "NO", "FALSE",  "U",   "否",
+                                        "无", "L", "M",  "不保密", "公开"};
+    /* One row that is to be held back holds its report. */
+    struct view held = get(s, row, COLUMN_HELD);
+    bool hold = held.count > 0;
+    for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++) {
+        hold = hold && !text_is_nocase(held, usual[i]);
+    }
+    s->draft.report->held = s->draft.report->held || hold;
     if (flags.count > 0) {
         (void)report_add_flag(r->arena, item, report_text(r->arena, flags));
         item->critical = is_critical_flag(flags);

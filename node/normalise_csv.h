@@ -58,6 +58,7 @@ enum csv_column {
     COLUMN_ACCESSION,
     COLUMN_SENDER,
     COLUMN_PROCESSING,
+    COLUMN_HELD,
     COLUMN_COUNT
 };
 

@@ -94,6 +94,9 @@ normalised_json(const struct normalised *n)
     if (n->action_reason != NULL) {
         set(o, "action_reason", n->action_reason);
     }
+    if (r->held) {
+        (void)json_object_set_new(o, "held", json_true());
+    }
     (void)json_object_set_new(o, "patient", patient_json(n));
     set(o, "service", r->service);
     set(o, "examined_at", r->examined_at);
@@ -211,6 +214,7 @@ normalised_lines(const struct normalised *n, void (*line)(void *user, const char
     more(&p, " report ", r->report_id);
     more(&p, ", ", r->status);
     more(&p, ", ", r->service);
+    more(&p, "", r->held ? ", held" : "");
     end(&p);
     begin(&p, "  patient");
     more(&p, " ", r->patient->name);

@@ -483,6 +483,26 @@ find_draft(struct draft *drafts, const uint32_t *pids, size_t count, const char 
     return NULL;
 }
 
+/* Is the order, or what is said of its patient, confidential?  ORC-28 (table 0177
+ * and the letters of HL7 v3; U, N, L, M are the usual care), PD1-12 Y. */
+static bool
+is_confidential(struct message *m, const struct order *o)
+{
+    static const char *const usual[] = {"U", "N", "L", "M", "\"\""};
+    const struct hl7_segment *orc = segment(m, o->orc);
+    struct view code = orc == NULL ? text_view("") : hl7_value(&m->d, orc, 28, 1);
+    bool held = code.count > 0;
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
+        held = held && !text_is_nocase(code, usual[i]);
+    }
+    for (uint32_t i = o->pid == NO_SEGMENT ? m->count : o->pid + 1;
+         i < m->count && strcmp(m->segments[i].name, "PID") != 0; i++) {
+        held = held || (strcmp(m->segments[i].name, "PD1") == 0 &&
+                        text_is_nocase(hl7_value(&m->d, &m->segments[i], 12, 1), "Y"));
+    }
+    return held;
+}
+
 static enum status
 build(struct message *m, struct draft *drafts, uint32_t *pids, size_t *count)
 {
@@ -515,6 +535,7 @@ build(struct message *m, struct draft *drafts, uint32_t *pids, size_t *count)
             d->service_item = NULL;
         }
         read_times(m, d, o);
+        d->report->held = d->report->held || is_confidential(m, o);
         fill(m, d, o, &s, item);
     }
     return STATUS_OK;

@@ -147,3 +147,20 @@ policy_annex_find(const struct policy_annex *annex, struct hr_text code)
         bsearch(&wanted, annex->entries, annex->count, sizeof *annex->entries, compare);
     return found == NULL ? (struct policy_annex_row){false, false, 0} : found->row;
 }
+
+void
+policy_annex_add(struct policy_annex_row *all, struct policy_annex_row one)
+{
+    if (one.limited && (!all->limited || one.limit_days < all->limit_days)) {
+        all->limited = true;
+        all->limit_days = one.limit_days;
+    }
+    all->listed = all->listed || one.listed;
+}
+
+json_t *
+policy_annex_json(struct policy_annex_row row)
+{
+    return json_pack("{s:b,s:o}", "listed", (int)row.listed, "limit_days",
+                     row.limited ? json_integer(row.limit_days) : json_null());
+}

@@ -7,6 +7,8 @@
 #ifndef NODE_POLICY_ANNEX_H
 #define NODE_POLICY_ANNEX_H
 
+#include <jansson.h>
+
 #include "policy/policy.h"
 #include "proto/status.h"
 #include "proto/view.h"
@@ -36,5 +38,11 @@ size_t policy_annex_count(const struct policy_annex *annex);
 /* An item that has no row is not listed. */
 struct policy_annex_row policy_annex_find(const struct policy_annex *annex,
                                           struct hr_text code);
+
+/* Of several annexes of a pack: an item is listed if one of them lists it, and the
+ * shortest of their limits holds, since a reading promises what is sure. */
+void policy_annex_add(struct policy_annex_row *all, struct policy_annex_row one);
+/* As the member `annex` of a decision input.  A new reference; NULL without memory. */
+MUST_USE json_t *policy_annex_json(struct policy_annex_row row);
 
 #endif

@@ -276,7 +276,14 @@ policy_decide_object(const struct policy_set *set, const json_t *input, json_t *
     const struct hr_pack *pack;
     *out = NULL;
     enum status st = find_pack(set, input, &pack);
-    return st == STATUS_OK ? policy_decide_pack(pack, policy_set_catalog(set), input, out) : st;
+    if (st != STATUS_OK) {
+        return st;
+    }
+    json_t *whole = policy_set_complete(set, input);
+    st = whole == NULL ? STATUS_NO_MEMORY
+                       : policy_decide_pack(pack, policy_set_catalog(set), whole, out);
+    json_decref(whole);
+    return st;
 }
 
 enum status
@@ -287,8 +294,9 @@ policy_mark_object(const struct policy_set *set, const json_t *input, json_t **o
     struct hr_policy_input facts;
     *out = NULL;
     enum status st = find_pack(set, input, &pack);
+    json_t *whole = st == STATUS_OK ? policy_set_complete(set, input) : NULL;
     if (st == STATUS_OK) {
-        st = policy_input_from_json(input, &arena, &facts);
+        st = whole == NULL ? STATUS_NO_MEMORY : policy_input_from_json(whole, &arena, &facts);
     }
     if (st == STATUS_OK) {
         struct hr_mark m;
@@ -303,6 +311,7 @@ policy_mark_object(const struct policy_set *set, const json_t *input, json_t **o
         st = *out == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     policy_arena_free(&arena);
+    json_decref(whole);
     return st;
 }
 

@@ -49,9 +49,35 @@ void policy_set_free(struct policy_set *set);
 MUST_USE enum status policy_set_add_file(struct policy_set *set, struct view file,
                                          const struct note_key *keys, size_t key_count,
                                          struct hash *address, char *error, size_t error_bytes);
-/* The annex with this address; NULL when it is not in the set. */
-const struct policy_annex *policy_set_annex(const struct policy_set *set,
+/* The annex of this pack with this address; NULL when it is not in the set. */
+const struct policy_annex *policy_set_annex(const struct policy_set *set, const char *pack,
                                             const uint8_t hash[HASH_BYTES]);
+
+/* The annexes of the set, in the order in which they came. */
+struct policy_annex_about {
+    const char *pack;
+    uint32_t version;
+    size_t items;
+    const uint8_t *hash; /* HASH_BYTES */
+    bool named;          /* policy_set_name_annexes named it */
+};
+size_t policy_set_annex_count(const struct policy_set *set);
+/* False: there is no such index. */
+bool policy_set_annex_at(const struct policy_set *set, size_t index,
+                         struct policy_annex_about *out);
+/* Say which pack of its id is meant where several versions are in the set: the one
+ * that a charter puts in force.  No effect when it is not in the set. */
+void policy_set_prefer(struct policy_set *set, const uint8_t hash[HASH_BYTES]);
+/* Say which annexes a charter puts in force for a pack (at most ANNEXES_OF_PACK_MAX; the
+ * first call for a pack counts): policy_set_complete takes them.
+ * STATUS_OK, STATUS_TOO_BIG. */
+enum { ANNEXES_OF_PACK_MAX = 16 };
+MUST_USE enum status policy_set_name_annexes(struct policy_set *set, const char *pack,
+                                             const uint8_t (*hashes)[HASH_BYTES], size_t count);
+/* An input whole: one without the member `annex` gets what these annexes say of its
+ * item, when all are in the set; any other comes back as it is.  A new reference; NULL
+ * without memory. */
+MUST_USE json_t *policy_set_complete(const struct policy_set *set, const json_t *input);
 
 const struct hr_catalog *policy_set_catalog(const struct policy_set *set);
 struct hr_text policy_set_catalog_text(const struct policy_set *set); /* compiled */
@@ -60,9 +86,14 @@ const struct hr_pack *policy_set_pack(const struct policy_set *set, size_t index
 /* The compiled text of a pack, its vectors, and its address (pack_file.h). */
 struct hr_text policy_set_text(const struct policy_set *set, size_t index);
 struct view policy_set_vectors(const struct policy_set *set, size_t index);
+/* The same as a file without signatures (pack_file.h); points into the set.
+ * STATUS_NOT_FOUND: no such index; statuses of pack_file_head. */
+struct pack_file;
+MUST_USE enum status policy_set_file(const struct policy_set *set, size_t index,
+                                     struct pack_file *out);
 const uint8_t *policy_set_hash(const struct policy_set *set, size_t index); /* HASH_BYTES */
-/* Index of the pack with this id (of several versions the highest), or of this
- * hash; SIZE_MAX when there is none. */
+/* Index of the pack with this id (of several versions the preferred, else the
+ * highest), or of this hash; SIZE_MAX when there is none. */
 size_t policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes);
 size_t policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES]);
 
@@ -94,7 +125,8 @@ MUST_USE json_t *policy_decision_to_json(const struct hr_pack *pack,
 MUST_USE json_t *policy_json_parse(const char *json, size_t bytes, char *error,
                                    size_t error_bytes);
 
-/* Decide a parsed input with the pack that its member `pack` names, of the set.
+/* Decide a parsed input with the pack that its member `pack` names, of the set.  The
+ * input is completed first (policy_set_complete), also for the mark.
  *
  * STATUS_MALFORMED  not an object, or no pack is named.
  * STATUS_NOT_FOUND  the pack is not in the set.

@@ -18,6 +18,14 @@ struct held_pack {
     struct view vectors;
     uint32_t version;
     struct hash address;
+    bool preferred; /* of several versions of its id */
+};
+
+/* The annexes in force for a pack. */
+struct named_annexes {
+    char pack[PACK_ID_CHARS_MAX + 1];
+    size_t count;
+    uint8_t hashes[ANNEXES_OF_PACK_MAX][HASH_BYTES];
 };
 
 struct held_annex {
@@ -35,6 +43,8 @@ struct policy_set {
     struct held_pack packs[PACKS_MAX];
     size_t annex_count;
     struct held_annex annexes[ANNEXES_MAX];
+    size_t named_count;
+    struct named_annexes named[PACKS_MAX];
 };
 
 void
@@ -199,6 +209,24 @@ policy_set_vectors(const struct policy_set *set, size_t index)
     return index < set->count ? set->packs[index].vectors : (struct view){NULL, 0};
 }
 
+enum status
+policy_set_file(const struct policy_set *set, size_t index, struct pack_file *out)
+{
+    if (index >= set->count) {
+        return STATUS_NOT_FOUND;
+    }
+    const struct held_pack *held = &set->packs[index];
+    char head[PACK_HEAD_BYTES_MAX];
+    size_t count;
+    memset(out, 0, sizeof *out);
+    struct hr_text id = hr_pack_id(held->built.pack);
+    memcpy(out->id, id.bytes, id.size);
+    out->version = held->version;
+    out->rules = (struct view){(const uint8_t *)held->text.bytes, held->text.size};
+    out->vectors = held->vectors;
+    return pack_file_head(out, head, &count);
+}
+
 const uint8_t *
 policy_set_hash(const struct policy_set *set, size_t index)
 {
@@ -210,13 +238,25 @@ policy_set_find(const struct policy_set *set, const char *id, size_t id_bytes)
 {
     size_t found = SIZE_MAX;
     for (size_t i = 0; i < set->count; i++) {
-        struct hr_text held = hr_pack_id(set->packs[i].built.pack);
+        const struct held_pack *one = &set->packs[i];
+        const struct held_pack *best = found == SIZE_MAX ? NULL : &set->packs[found];
+        struct hr_text held = hr_pack_id(one->built.pack);
         if (held.size == id_bytes && memcmp(held.bytes, id, id_bytes) == 0 &&
-            (found == SIZE_MAX || set->packs[i].version > set->packs[found].version)) {
+            (best == NULL || (one->preferred && !best->preferred) ||
+             (one->preferred == best->preferred && one->version > best->version))) {
             found = i;
         }
     }
     return found;
+}
+
+void
+policy_set_prefer(struct policy_set *set, const uint8_t hash[HASH_BYTES])
+{
+    size_t at = policy_set_find_hash(set, hash);
+    if (at != SIZE_MAX) {
+        set->packs[at].preferred = true;
+    }
 }
 
 size_t
@@ -231,14 +271,93 @@ policy_set_find_hash(const struct policy_set *set, const uint8_t hash[HASH_BYTES
 }
 
 const struct policy_annex *
-policy_set_annex(const struct policy_set *set, const uint8_t hash[HASH_BYTES])
+policy_set_annex(const struct policy_set *set, const char *pack, const uint8_t hash[HASH_BYTES])
 {
     for (size_t i = 0; i < set->annex_count; i++) {
-        if (memcmp(set->annexes[i].address.bytes, hash, HASH_BYTES) == 0) {
+        if (strcmp(set->annexes[i].id, pack) == 0 &&
+            memcmp(set->annexes[i].address.bytes, hash, HASH_BYTES) == 0) {
             return set->annexes[i].annex;
         }
     }
     return NULL;
+}
+
+size_t
+policy_set_annex_count(const struct policy_set *set)
+{
+    return set->annex_count;
+}
+
+bool
+policy_set_annex_at(const struct policy_set *set, size_t index, struct policy_annex_about *out)
+{
+    if (index >= set->annex_count) {
+        return false;
+    }
+    const struct held_annex *a = &set->annexes[index];
+    *out = (struct policy_annex_about){.pack = a->id,
+                                       .version = a->version,
+                                       .items = policy_annex_count(a->annex),
+                                       .hash = a->address.bytes};
+    for (size_t i = 0; i < set->named_count; i++) {
+        const struct named_annexes *n = &set->named[i];
+        for (size_t k = 0; strcmp(n->pack, a->id) == 0 && k < n->count; k++) {
+            out->named = out->named || memcmp(n->hashes[k], out->hash, HASH_BYTES) == 0;
+        }
+    }
+    return true;
+}
+
+enum status
+policy_set_name_annexes(struct policy_set *set, const char *pack,
+                        const uint8_t (*hashes)[HASH_BYTES], size_t count)
+{
+    for (size_t i = 0; i < set->named_count; i++) {
+        if (strcmp(set->named[i].pack, pack) == 0) {
+            return STATUS_OK;
+        }
+    }
+    if (count > ANNEXES_OF_PACK_MAX || set->named_count == PACKS_MAX ||
+        strlen(pack) > PACK_ID_CHARS_MAX) {
+        return STATUS_TOO_BIG;
+    }
+    struct named_annexes *n = &set->named[set->named_count++];
+    memcpy(n->pack, pack, strlen(pack) + 1);
+    memcpy(n->hashes, hashes, count * HASH_BYTES);
+    n->count = count;
+    return STATUS_OK;
+}
+
+json_t *
+policy_set_complete(const struct policy_set *set, const json_t *input)
+{
+    json_t *same = (json_t *)(uintptr_t)input;
+    const char *pack = json_string_value(json_object_get(input, "pack"));
+    const json_t *item = json_object_get(input, "item");
+    const struct named_annexes *named = NULL;
+    for (size_t i = 0; pack != NULL && i < set->named_count; i++) {
+        named = strcmp(set->named[i].pack, pack) == 0 ? &set->named[i] : named;
+    }
+    if (named == NULL || named->count == 0 || !json_is_string(item) ||
+        json_string_length(item) == 0 || json_object_get(input, "annex") != NULL) {
+        return json_incref(same);
+    }
+    struct policy_annex_row all = {false, false, 0};
+    struct hr_text code = {json_string_value(item), json_string_length(item)};
+    for (size_t i = 0; i < named->count; i++) {
+        const struct policy_annex *annex = policy_set_annex(set, pack, named->hashes[i]);
+        if (annex == NULL) {
+            return json_incref(same);
+        }
+        policy_annex_add(&all, policy_annex_find(annex, code));
+    }
+    json_t *whole = json_copy(same);
+    json_t *says = policy_annex_json(all);
+    if (whole == NULL || says == NULL || json_object_set_new(whole, "annex", says) != 0) {
+        json_decref(whole);
+        return NULL;
+    }
+    return whole;
 }
 
 /* ---- built files --------------------------------------------------------------- */

@@ -166,8 +166,9 @@ narrow(const Hr__Report *report, const Hr__Identifier *id, struct narrowed *out)
     out->report.patient = &out->patient;
 }
 
-/* Hash of what the source said, under this identifier: derived marks left out,
- * so that a later charter does not turn a repeat into a correction. */
+/* Hash of what the source said, under this identifier: derived marks and whether
+ * it is held left out, so that a later charter does not turn a repeat into a
+ * correction. */
 static enum status
 content_hash(const struct publish_context *c, const Hr__Report *report,
              const Hr__Identifier *id, uint8_t out[PUBLISH_HANDLE_BYTES])
@@ -176,6 +177,7 @@ content_hash(const struct publish_context *c, const Hr__Report *report,
     narrow(report, id, &n);
     n.report.n_marks = 0;
     n.report.mark_note = 0;
+    n.report.held = false;
     enum status st = STATUS_NO_MEMORY;
     Hr__Item *items = calloc(report->n_items + 1, sizeof *items);
     Hr__Item **pointers = calloc(report->n_items + 1, sizeof *pointers);
@@ -309,6 +311,7 @@ find_named(const struct publish_context *c, const Hr__Report *report,
            const struct publish_row *rows, size_t row_count, struct named *named, size_t count,
            bool *stale)
 {
+    bool held = publish_is_held(c, report);
     for (size_t k = 0; k < count; k++) {
         uint8_t content[PUBLISH_HANDLE_BYTES];
         bool seen = false;
@@ -319,7 +322,7 @@ find_named(const struct publish_context *c, const Hr__Report *report,
         }
         for (size_t i = 0; i < row_count; i++) {
             bool live = publish_is_live(rows, row_count, i);
-            bool same = rows[i].what != PUBLISH_WITHDRAW &&
+            bool same = rows[i].what != PUBLISH_WITHDRAW && (rows[i].held || !held) &&
                         memcmp(rows[i].content, content, sizeof content) == 0;
             if (rows[i].what != PUBLISH_WITHDRAW &&
                 memcmp(rows[i].identifier, named[k].name, PUBLISH_HANDLE_BYTES) == 0) {
@@ -441,8 +444,22 @@ publish_plan(const struct publish_context *c, const Hr__Report *report, uint32_t
 }
 
 bool
+publish_stays_held(const struct publish_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].held && publish_is_live(rows, count, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 publish_is_held(const struct publish_context *c, const Hr__Report *report)
 {
+    if (report->held) {
+        return true;
+    }
     for (size_t i = 0; i < report->n_items; i++) {
         if (report->items[i]->code[0] != '\0' && c->sensitive(c->ctx, report->items[i]->code)) {
             return true;

@@ -41,6 +41,7 @@ struct publish_row {
     uint8_t rank;        /* preliminary 1, final 2, corrected 3 */
     uint8_t what;        /* enum publish_what */
     uint64_t replaces;   /* of PUBLISH_CORRECT and PUBLISH_WITHDRAW */
+    bool held;           /* its record is sealed under a key of its own, kept here */
 };
 
 /* Pack and unpack the part of a row that the store keeps as `rank` bytes. */
@@ -101,6 +102,10 @@ struct publish_plan {
  * identifier (time of reporting, then status), is PUBLISH_STALE as a whole.  One
  * that only names fewer identifiers than what is live, its content being live,
  * is a repeat: it cannot be told from an old message.
+ *
+ * What is held stays held: a report of which a live leaf is held is to be given
+ * with `held` set (publish_stays_held).  What is held now and was not before is
+ * corrected, so that nobody hands it out any more.
  * STATUS_TOO_BIG: more rows than can be told apart (a report published under
  * more identifiers than PUBLISH_IDENTIFIERS_MAX at once). */
 MUST_USE enum status publish_plan(const struct publish_context *c, const Hr__Report *report,
@@ -116,6 +121,9 @@ struct publication {
     bool held;              /* record is sealed under held_key, which stays here */
     struct publish_row row; /* leaf not yet known */
 };
+
+/* Is one of the leaves that count now held?  Then its corrections are, too. */
+bool publish_stays_held(const struct publish_row *rows, size_t count);
 
 /* Is the report held: does one of its items want it, or the report itself? */
 bool publish_is_held(const struct publish_context *c, const Hr__Report *report);

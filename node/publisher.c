@@ -175,6 +175,14 @@ take_row(void *context, uint32_t log, uint64_t leaf)
         memcpy(row->content, own.content, sizeof row->content);
         r->status = read_entry(r->txn, log, row);
     }
+    if (r->status == STATUS_OK) {
+        uint8_t k[STORE_SALT_BYTES];
+        struct view none;
+        enum status st = store_salt_get(r->txn, log, leaf, k, &none);
+        sodium_memzero(k, sizeof k);
+        row->held = st == STATUS_OK;
+        r->status = st == STATUS_NOT_FOUND ? STATUS_OK : st;
+    }
     r->count++;
     return r->status == STATUS_OK;
 }
@@ -243,12 +251,14 @@ publisher_add(struct publisher *p, const Hr__Report *report, uint32_t withdraw,
         return st;
     }
     *fatal = false;
-    st = publish_plan(p->context, report, withdraw, rows.at, rows.count, plan);
+    Hr__Report as_held = *report;
+    as_held.held = as_held.held || publish_stays_held(rows.at, rows.count);
+    st = publish_plan(p->context, &as_held, withdraw, rows.at, rows.count, plan);
     if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS && p->taken != UINT64_MAX) {
-        st = taken_settle(p, p->taken, report, handle, random, plan, fatal);
+        st = taken_settle(p, p->taken, &as_held, handle, random, plan, fatal);
     }
     if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS) {
-        st = queue_steps(p, report, plan, handle, random);
+        st = queue_steps(p, &as_held, plan, handle, random);
     }
     return st;
 }

@@ -616,6 +616,77 @@ a_key_that_ended_and_a_member_that_left_count_for_what_was_cosigned_before(void 
     }
 }
 
+/* Check with the packs of the binary alone: no annex. */
+static enum status
+check_without(struct made *m)
+{
+    struct policy_set *full = m->w.policy;
+    char error[256];
+    OK(policy_set_load_embedded(&m->w.policy, error, sizeof error));
+    enum status st = check(m, m->file, m->count);
+    policy_set_free(m->w.policy);
+    m->w.policy = full;
+    return st;
+}
+
+static const char *
+annex_of_first(const struct made *m)
+{
+    json_t *list = json_object_get(m->found.json, "decisions");
+    return json_string_value(json_object_get(json_array_get(list, 0), "annex"));
+}
+
+static void
+an_annex_is_bound_and_its_absence_is_told(void **state)
+{
+    (void)state;
+    static const char csv[] = "code,limit_days,citation\nLAB.K,30,made-up\n";
+    struct made *m = calloc(1, sizeof *m);
+    void *s = m;
+    world_open(&m->w, &(struct world_options){.annex = csv});
+    world_report(&m->r, "R1", WORLD_CARD);
+    OK(world_publish(&m->w, 0, &m->r, 0));
+    world_question(&m->w, &m->a, 3, WORLD_CARD);
+    world_sign(&m->w, 0, 6);
+    make(m);
+    OK(check(m, m->file, m->count));
+    assert_int_equal(m->found.decisions_unknown, 0);
+    assert_string_equal(annex_of_first(m), "checked");
+    assert_null(json_object_get(m->found.json, "missing"));
+    /* Somebody without it says what is missing. */
+    OK(check_without(m));
+    assert_int_equal(m->found.decisions_unknown, 1);
+    assert_false(m->found.replayed);
+    assert_string_equal(annex_of_first(m), "unknown");
+    assert_int_equal(json_array_size(json_object_get(m->found.json, "missing")), 1);
+    assert_non_null(strstr(m->found.missing, "annex of hubei-2023 ("));
+    /* An invented limit, under the maker's own name, is no fact. */
+    Hr__Evidence *e = unpack(m);
+    char *input =
+        strndup((const char *)e->decisions[0]->input.data, e->decisions[0]->input.len);
+    char *limit = strstr(input, "\"limit_days\":30");
+    assert_non_null(limit);
+    limit[13] = '9';
+    set(&e->decisions[0]->input, input, strlen(input));
+    free(input);
+    assert_int_equal(check_message(m, e), STATUS_BAD_PROOF);
+    /* Made without it: so it is said, by whoever reads it. */
+    struct policy_set *full = m->w.policy;
+    char error[256];
+    OK(policy_set_load_embedded(&m->w.policy, error, sizeof error));
+    world_question(&m->w, &m->a, 3, WORLD_CARD);
+    make(m);
+    OK(check(m, m->file, m->count));
+    assert_string_equal(annex_of_first(m), "not_used");
+    assert_int_equal(m->a.l->no_annex, 1);
+    policy_set_free(m->w.policy);
+    m->w.policy = full;
+    OK(check(m, m->file, m->count));
+    assert_string_equal(annex_of_first(m), "not_used");
+    assert_true(m->found.replayed);
+    teardown(&s);
+}
+
 static void
 evidence_of_what_was_not_opened_proves_the_entry(void **state)
 {
@@ -664,6 +735,7 @@ main(void)
         TEST(the_head_is_the_newest_that_witnesses_cosigned),
         cmocka_unit_test(
             a_key_that_ended_and_a_member_that_left_count_for_what_was_cosigned_before),
+        cmocka_unit_test(an_annex_is_bound_and_its_absence_is_told),
         TEST(evidence_of_what_was_not_opened_proves_the_entry),
         TEST(files_that_are_no_evidence_say_so),
     };

@@ -53,6 +53,41 @@ test_a_plain_report_is_published(void **state)
     outcome_free(&o);
 }
 
+/* ORC-28 (table 0177), PD1-12, a column; what is usual care holds nothing. */
+static void
+test_what_is_confidential_is_held(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before_obr, *held;
+    } cases[] = {{"", ""},
+                 {"ORC|RE||||||||||||||||||||||||||||R\r", ""}, /* field 29 */
+                 {"ORC|RE|||||||||||||||||||||||||||R^Restricted\r", "true"},
+                 {"ORC|RE|||||||||||||||||||||||||||HIV\r", "true"},
+                 {"ORC|RE|||||||||||||||||||||||||||u\r", ""},
+                 {"ORC|RE|||||||||||||||||||||||||||\"\"\r", ""},
+                 {"PD1||||||||||||Y\r", "true"},
+                 {"PD1||||||||||||N\r", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[1024];
+        snprintf(text, sizeof text, "%s%s%s%sOBX|1|NM|2823-3^钾^LN||4.1|mmol/L|||||F\r", MSH,
+                 PID, cases[i].before_obr, OBR);
+        struct outcome o = run(text);
+        EXPECT(&o, "0.action", "publish");
+        EXPECT(&o, "0.held", cases[i].held);
+        outcome_free(&o);
+    }
+    struct outcome o = run("报告单号,身份证号,item,结果,采样时间,保密\n"
+                           "1,11010519491231002X,LAB.K,4.1,2024-03-01,\n"
+                           "2,11010519491231002X,LAB.K,4.1,2024-03-01,是\n"
+                           "2,11010519491231002X,LAB.NA,140,2024-03-01,否\n"
+                           "3,11010519491231002X,LAB.K,4.1,2024-03-01,否\n");
+    EXPECT(&o, "0.held", "");
+    EXPECT(&o, "1.held", "true");
+    EXPECT(&o, "2.held", "");
+    outcome_free(&o);
+}
+
 static void
 test_gb18030_says_the_same_as_utf8(void **state)
 {
@@ -775,6 +810,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_plain_report_is_published),
+        cmocka_unit_test(test_what_is_confidential_is_held),
         cmocka_unit_test(test_gb18030_says_the_same_as_utf8),
         cmocka_unit_test(test_an_esb_needs_its_code_map),
         cmocka_unit_test(test_imaging_is_one_service_with_its_texts),

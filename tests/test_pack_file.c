@@ -298,7 +298,7 @@ test_an_annex_says_what_is_listed_and_for_how_long(void **state)
     assert_true(read.annex);
     struct hash address = read.address;
     release(file);
-    const struct policy_annex *annex = policy_set_annex(set, address.bytes);
+    const struct policy_annex *annex = policy_set_annex(set, "hunan-2025", address.bytes);
     assert_non_null(annex);
     assert_int_equal(policy_annex_count(annex), 2);
     struct policy_annex_row k = policy_annex_find(annex, (struct hr_text){"LAB.K", 5});
@@ -312,7 +312,7 @@ test_an_annex_says_what_is_listed_and_for_how_long(void **state)
     assert_int_equal(add(file, NULL, 0, error), STATUS_FORK);
     release(file);
     address.bytes[0] ^= 1;
-    assert_null(policy_set_annex(set, address.bytes));
+    assert_null(policy_set_annex(set, "hunan-2025", address.bytes));
 }
 
 static void

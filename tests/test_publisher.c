@@ -218,6 +218,84 @@ a_held_report_keeps_its_key_here_and_is_never_served(void **state)
     assert_int_equal(w->plan.outcome, PUBLISH_REPEAT);
 }
 
+/* The entry of a leaf of h0: is it held? */
+static bool
+is_held(struct world *w, uint64_t leaf)
+{
+    struct store_txn *t = begin_read(w->issuer);
+    struct view entry;
+    struct hash sealed;
+    bool held = false;
+    OK(store_entry_get(t, w->houses[0].log, leaf, &entry));
+    assert_true(candidates_sealed(entry, &sealed, &held));
+    store_abort(t);
+    return held;
+}
+
+static void
+a_report_is_held_at_somebodys_wish_and_so_are_its_corrections(void **state)
+{
+    struct world *w = *state;
+    struct world_report r, later;
+    world_report(&r, "R1", WORLD_CARD);
+    r.report.held = true;
+    (void)world_item(&r, "LAB.K", "4.1");
+    OK(world_publish(w, 0, &r, 0));
+    assert_true(is_held(w, 0));
+    /* the same message without the wish: there already, and not opened */
+    r.report.held = false;
+    OK(world_publish(w, 0, &r, 0));
+    assert_int_equal(w->plan.outcome, PUBLISH_REPEAT);
+    /* a correction that does not say so */
+    world_report(&later, "R1", WORLD_CARD);
+    later.report.status = text_of("corrected");
+    (void)world_item(&later, "LAB.K", "5.6");
+    OK(world_publish(w, 0, &later, 0));
+    assert_int_equal(w->plan.steps[0].what, PUBLISH_CORRECT);
+    assert_true(is_held(w, 1));
+    OK(world_publish(w, 0, &later, 0));
+    assert_int_equal(w->plan.outcome, PUBLISH_REPEAT);
+    /* the old message again: overtaken, held or not */
+    OK(world_publish(w, 0, &r, 0));
+    assert_int_equal(w->plan.outcome, PUBLISH_STALE);
+    r.report.held = true;
+    OK(world_publish(w, 0, &r, 0));
+    assert_int_equal(w->plan.outcome, PUBLISH_STALE);
+    /* withdrawn, then another report of that number: not held any more */
+    OK(world_publish(w, 0, &later, 1));
+    assert_int_equal(w->plan.steps[0].what, PUBLISH_WITHDRAW);
+    assert_int_equal(world_size(w, 0), 3);
+}
+
+static void
+what_was_open_and_is_held_now_is_replaced(void **state)
+{
+    struct world *w = *state;
+    struct world_report r;
+    world_report(&r, "R1", WORLD_CARD);
+    (void)world_item(&r, "LAB.K", "4.1");
+    OK(world_publish(w, 0, &r, 0));
+    assert_false(is_held(w, 0));
+    r.report.held = true;
+    OK(world_publish(w, 0, &r, 0));
+    assert_int_equal(w->plan.count, 1);
+    assert_int_equal(w->plan.steps[0].what, PUBLISH_CORRECT);
+    assert_int_equal(w->plan.steps[0].replaces, 0);
+    assert_true(is_held(w, 1));
+    struct store_txn *t = begin_read(w->issuer);
+    bool live = true;
+    OK(publisher_is_live(t, w->houses[0].log, 0, &live));
+    assert_false(live); /* the open one is handed out no more */
+    OK(publisher_is_live(t, w->houses[0].log, 1, &live));
+    assert_true(live);
+    store_abort(t);
+    for (int i = 0; i < 2; i++) {
+        OK(world_publish(w, 0, &r, 0));
+        assert_int_equal(w->plan.outcome, PUBLISH_REPEAT);
+        r.report.held = false;
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -230,6 +308,8 @@ main(void)
         TEST(a_bad_report_in_a_batch_leaves_the_others),
         TEST(what_was_flushed_and_not_committed_is_not_there),
         TEST(a_held_report_keeps_its_key_here_and_is_never_served),
+        TEST(a_report_is_held_at_somebodys_wish_and_so_are_its_corrections),
+        TEST(what_was_open_and_is_held_now_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "node/candidates.h"
 #include "node/lookup.h"
 #include "node/marks.h"
+#include "node/pack_file.h"
 #include "node/publisher.h"
 #include "node/range.h"
 #include "tests/charter_fixture.h"
@@ -42,6 +43,7 @@ struct world_options {
     unsigned listings, rounds; /* further ones of h0, before the one that counts */
     int64_t key_to_s;          /* the keys of h0 end */
     const char *left;          /* first day on which h0 is no member */
+    const char *annex;         /* CSV of an annex that the charter names, in hand */
 };
 
 struct world {
@@ -50,6 +52,7 @@ struct world {
     struct fixture_doc documents[CHARTER_KIND_COUNT];
     struct charter *charter;
     struct policy_set *policy;
+    struct hash annex; /* its address */
     struct network_key epochs[2];
     struct world_house houses[WORLD_HOUSES];
     struct publish_plan plan; /* of the last world_publish */
@@ -156,9 +159,29 @@ world_policy(const struct world *w, const struct world_options *o)
     row.pack = text_of(WORLD_PACK);
     row.hash = (ProtobufCBinaryData){HASH_BYTES, hash};
     row.in_force_from = text_of("2024-01-01");
+    Hr__AnnexRef annex;
+    Hr__AnnexRef *annexes[] = {&annex};
+    hr__annex_ref__init(&annex);
+    annex.hash = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)w->annex.bytes};
+    row.annexes = annexes;
+    row.n_annexes = o->annex != NULL ? 1 : 0;
     struct charter_head head = fixture_head(CHARTER_POLICY, 1);
     head.stale_after_s = o->policy_stale ? FIXTURE_NOW - 60 : head.stale_after_s;
     return fixture_build(head, list, 1, 1);
+}
+
+static inline void
+world_annex(struct world *w, const char *csv)
+{
+    struct pack_file file = {
+        .annex = true, .id = WORLD_PACK, .version = 1, .rules = text_view(csv)};
+    uint8_t *bytes;
+    size_t count;
+    char error[256];
+    OK(pack_file_encode(&file, NULL, &bytes, &count));
+    OK(policy_set_add_file(w->policy, (struct view){bytes, count}, NULL, 0, &w->annex, error,
+                           sizeof error));
+    free(bytes);
 }
 
 static inline void
@@ -225,6 +248,9 @@ world_open(struct world *w, const struct world_options *o)
     memset(w, 0, sizeof *w);
     assert_true(sodium_init() >= 0);
     OK(policy_set_load_embedded(&w->policy, error, sizeof error));
+    if (o != NULL && o->annex != NULL) {
+        world_annex(w, o->annex);
+    }
     world_charter(w, o == NULL ? &plain : o);
     for (uint32_t i = 0; i < 2; i++) {
         w->epochs[i].epoch = i + 1;
