@@ -101,6 +101,12 @@ MUST_USE enum status charter_check_next(const struct charter *c,
                                         const struct charter_document *next, int64_t now_s,
                                         char reason[CHARTER_REASON_CHARS]);
 
+/* The note of a document that passed charter_check_next (or, with `c` NULL, a first
+ * root), with the lines that verified and no others: what is kept, so that a peer
+ * cannot fill a note with lines of nobody.  STATUS_OK, or a status of note_verify. */
+MUST_USE enum status charter_cut_note(const struct charter *c, const struct charter_document *d,
+                                      uint8_t out[NOTE_BYTES_MAX], size_t *count);
+
 /* Merge the signatures of a note with the text of a document in hand into ours;
  * out[0 .. *count) is the note to keep, *added how many signatures are new.
  *

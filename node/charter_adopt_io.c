@@ -20,7 +20,15 @@ write_step(struct store_txn *txn, const struct charter_document *d,
            const struct charter_step *step, const struct charter *after)
 {
     if ((step->status == STATUS_OK || step->status == STATUS_EXISTS) && after != NULL) {
-        return charter_store_put(txn, as_kept(after, d));
+        const struct charter_document *kept = as_kept(after, d);
+        struct store_charter_key key = {.network = text_view(d->head.network),
+                                        .kind = charter_store_kind(d->head.kind),
+                                        .version = d->head.version};
+        struct view note;
+        uint32_t rows;
+        /* An earlier version that is kept stays as it is, with the lines that were vetted. */
+        bool there = kept == d && store_charter_get(txn, &key, &note, &rows) == STATUS_OK;
+        return there ? STATUS_OK : charter_store_put(txn, kept);
     }
     return store_refused_put(txn, text_view(d->head.network), step->status, d->note);
 }

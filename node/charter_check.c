@@ -409,18 +409,19 @@ charter_check_next(const struct charter *c, const struct charter_document *next,
 /* ---- merging -------------------------------------------------------------- */
 
 /* Keys that may sign this document: of the root in force, or for a root of the
- * one before and its own. */
+ * one before and its own.  `c` is NULL for the first root. */
 static enum status
 merge_keys(const struct charter *c, const struct charter_document *ours, struct note_key *keys,
            size_t *count)
 {
     uint32_t threshold;
-    if (ours->head.kind != CHARTER_ROOT) {
+    if (c != NULL && ours->head.kind != CHARTER_ROOT) {
         return charter_root_keys(c->docs[CHARTER_ROOT], ours->head.kind, keys, count,
                                  &threshold);
     }
     enum status st = charter_root_keys(ours, CHARTER_ROOT, keys, count, &threshold);
-    const struct charter_document *before = charter_root_version(c, ours->head.version - 1);
+    const struct charter_document *before =
+        c == NULL ? NULL : charter_root_version(c, ours->head.version - 1);
     if (st != STATUS_OK || before == NULL) {
         return st;
     }
@@ -436,6 +437,22 @@ merge_keys(const struct charter *c, const struct charter_document *ours, struct 
             keys[(*count)++] = keys[i];
         }
     }
+    return st;
+}
+
+enum status
+charter_cut_note(const struct charter *c, const struct charter_document *d,
+                 uint8_t out[NOTE_BYTES_MAX], size_t *count)
+{
+    struct note note;
+    struct note_verified verified;
+    size_t key_count = 0;
+    struct note_key *keys = calloc(2 * CHARTER_KEYS_MAX, sizeof *keys);
+    enum status st = keys == NULL ? STATUS_NO_MEMORY : merge_keys(c, d, keys, &key_count);
+    st = st == STATUS_OK ? charter_note_read(d->note, &note) : st;
+    st = st == STATUS_OK ? note_verify(&note, keys, key_count, 0, &verified) : st;
+    st = st == STATUS_OK ? note_write(&note, verified.lines, out, NOTE_BYTES_MAX, count) : st;
+    free(keys);
     return st;
 }
 

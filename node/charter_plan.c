@@ -70,6 +70,28 @@ has_fresh_root(const struct charter_document *const *documents, size_t count, ui
     return false;
 }
 
+/* The charter with this document, its note cut to what verified. */
+static enum status
+take_step(const struct charter *c, const struct charter_document *d, struct charter **next,
+          char *reason)
+{
+    struct charter_document cut = *d;
+    size_t count;
+    char trouble[CHARTER_REASON_CHARS] = "";
+    uint8_t *note = malloc(NOTE_BYTES_MAX);
+    enum status st = note == NULL ? STATUS_NO_MEMORY : charter_cut_note(c, d, note, &count);
+    if (st == STATUS_OK) {
+        cut.note = (struct view){note, count};
+        st = c == NULL ? charter_load(&cut, NULL, 0, next, trouble)
+                       : charter_with(c, &cut, next, trouble);
+    }
+    if (st != STATUS_OK) { /* else a warning may stand there already */
+        memcpy(reason, trouble, sizeof trouble);
+    }
+    free(note);
+    return st;
+}
+
 static enum status
 first_step(const char *network, const struct charter_document *const *documents, size_t count,
            const struct charter_document *d, int64_t now_s, struct charter **next, char *reason)
@@ -80,7 +102,46 @@ first_step(const char *network, const struct charter_document *const *documents,
         reason[0] = 0;
         st = STATUS_OK;
     }
-    return st == STATUS_OK ? charter_load(d, NULL, 0, next, reason) : st;
+    return st == STATUS_OK ? take_step(NULL, d, next, reason) : st;
+}
+
+/* Whether a root on the way gave this document its threshold. */
+static bool
+was_signed(const struct charter *c, const struct charter_document *d)
+{
+    char ignored[CHARTER_REASON_CHARS];
+    for (size_t i = 0; i < c->root_count; i++) {
+        if (charter_check_signed(&c->roots[i]->doc, d->head.kind, d->note, "", ignored) ==
+            STATUS_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a newer document of the plan or in hand has overtaken is kept as an earlier
+ * version when the keys of its own day signed it: it never comes into force. */
+static void
+keep_earlier(const struct charter *c, const struct charter_document *const *documents,
+             size_t count, struct charter_step *steps)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct charter_step *s = &steps[i];
+        const struct charter_document *d = documents[s->document];
+        const struct charter_document *held = c->docs[d->head.kind];
+        bool older = d->head.kind != CHARTER_ROOT && held != NULL &&
+                     strcmp(d->head.network, charter_network(c)) == 0 &&
+                     d->head.version < held->head.version;
+        if (older &&
+            (s->status == STATUS_UNKNOWN_KEY || s->status == STATUS_THRESHOLD ||
+             s->status == STATUS_ROLLBACK) &&
+            was_signed(c, d)) {
+            s->status = STATUS_OK;
+            snprintf(s->reason, CHARTER_REASON_CHARS,
+                     "kept as an earlier version; %s %" PRIu64 " is in force",
+                     charter_kind_text(d->head.kind), held->head.version);
+        }
+    }
 }
 
 enum status
@@ -110,11 +171,7 @@ charter_adopt_plan(const struct charter *c, const char *network,
         } else {
             s->status = charter_check_next(current, d, now_s, s->reason);
             if (s->status == STATUS_OK) {
-                char trouble[CHARTER_REASON_CHARS];
-                s->status = charter_with(current, d, &next, trouble);
-                if (s->status != STATUS_OK) {
-                    memcpy(s->reason, trouble, sizeof trouble);
-                }
+                s->status = take_step(current, d, &next, s->reason);
             } else if (s->status == STATUS_EXISTS) {
                 s->status = merge_step(current, d, &next, s->reason);
             }
@@ -144,6 +201,9 @@ charter_adopt_plan(const struct charter *c, const char *network,
         }
         charter_free(now);
         return STATUS_OK;
+    }
+    if (current != NULL) {
+        keep_earlier(current, documents, count, steps);
     }
     if (now == NULL &&
         c != NULL) { /* nothing new: a copy, so that *out is always the caller's */

@@ -10,14 +10,13 @@
 
 #include "crypto/base64.h"
 #include "node/charter_impl.h"
+#include "node/charter_signed.h"
 #include "proto/charter.pb-c.h"
 #include "proto/text.h"
 
 enum { HEX_CHARS = 2 * HASH_BYTES + 1 };
 
 /* ---- JSON of rows: protobuf fields by their names ------------------------- */
-
-static json_t *message_to_json(const ProtobufCMessage *m);
 
 static json_t *
 bytes_to_json(const ProtobufCBinaryData *b)
@@ -42,7 +41,7 @@ value_to_json(const ProtobufCFieldDescriptor *f, const void *p, size_t *bytes)
     }
     if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
         const ProtobufCMessage *m = *(const ProtobufCMessage *const *)p;
-        return m == NULL ? json_null() : message_to_json(m);
+        return m == NULL ? json_null() : charter_row_json(m);
     }
     if (f->type == PROTOBUF_C_TYPE_BYTES) {
         *bytes = sizeof(ProtobufCBinaryData);
@@ -61,8 +60,8 @@ value_to_json(const ProtobufCFieldDescriptor *f, const void *p, size_t *bytes)
     return json_boolean(*(const protobuf_c_boolean *)p);
 }
 
-static json_t *
-message_to_json(const ProtobufCMessage *m)
+json_t *
+charter_row_json(const ProtobufCMessage *m)
 {
     const char *base = (const char *)m;
     json_t *o = json_object();
@@ -95,52 +94,64 @@ message_to_json(const ProtobufCMessage *m)
 
 struct signer_line {
     char name[KEY_NAME_CHARS_MAX + 1];
-    char state[40];
+    const char *state;
 };
+
+static void
+find_keys(const struct charter_document *root, enum charter_kind role, struct note_key *keys,
+          size_t *count)
+{
+    size_t more = 0;
+    uint32_t threshold;
+    if (root != NULL &&
+        charter_root_keys(root, role, keys + *count, &more, &threshold) == STATUS_OK) {
+        *count += more;
+    }
+}
 
 /* Name the lines of a note and what they are worth; returns their number. */
 static size_t
-list_signers(const struct charter_document *d, const struct charter *c,
-             struct signer_line out[NOTE_SIGNATURES_MAX], char *verdict, size_t verdict_room)
+list_signers(const struct charter_document *d, const struct charter_document *root,
+             struct signer_line out[NOTE_SIGNATURES_MAX])
 {
     struct note note;
     struct note_key keys[2 * CHARTER_KEYS_MAX];
-    size_t key_count = 0, more = 0;
-    uint32_t threshold = 0;
-    char reason[CHARTER_REASON_CHARS] = "", what[CHARTER_WHAT_CHARS];
-    const struct charter_document *root = c != NULL ? charter_document(c, CHARTER_ROOT)
-                                          : d->head.kind == CHARTER_ROOT ? d
-                                                                         : NULL;
+    size_t key_count = 0;
+    bool is_root = d->head.kind == CHARTER_ROOT;
     if (charter_note_read(d->note, &note) != STATUS_OK) {
         return 0;
     }
-    charter_what(&d->head, what);
-    snprintf(verdict, verdict_room, "not checked: there is no root at hand");
-    if (root != NULL &&
-        charter_root_keys(root, d->head.kind, keys, &key_count, &threshold) == STATUS_OK) {
-        enum status st = charter_check_signed(root, d->head.kind, d->note, what, reason);
-        snprintf(verdict, verdict_room, "%s", st == STATUS_OK ? "the threshold holds" : reason);
-        if (d->head.kind == CHARTER_ROOT && root != d &&
-            charter_root_keys(d, CHARTER_ROOT, keys + key_count, &more, &threshold) ==
-                STATUS_OK) {
-            key_count += more;
-        }
-    }
+    find_keys(root, d->head.kind, keys, &key_count);
+    find_keys(is_root && d->whole ? d : NULL, CHARTER_ROOT, keys, &key_count);
     for (size_t i = 0; i < note.signature_count; i++) {
         const struct note_signature *s = &note.signatures[i];
         text_show(s->name, out[i].name, sizeof out[i].name);
-        snprintf(out[i].state, sizeof out[i].state, "%s",
-                 root == NULL ? "not checked" : "unknown key");
+        out[i].state =
+            root == NULL && (!is_root || d->head.version > 1) ? "not checked" : "unknown key";
         for (size_t k = 0; k < key_count; k++) {
             if (keys[k].id == s->id && text_is(s->name, keys[k].name)) {
                 bool good =
                     s->payload_count == SIGNATURE_BYTES &&
                     note_ed25519_check(keys[k].public_key, note.text, s->payload) == STATUS_OK;
-                snprintf(out[i].state, sizeof out[i].state, "%s", good ? "valid" : "NOT VALID");
+                out[i].state = good ? "valid" : "NOT VALID";
             }
         }
     }
     return note.signature_count;
+}
+
+/* What is still needed, one sentence for each root that has a say. */
+static const char *
+verdict_of(const struct charter_document *d, const struct charter_document *root,
+           struct charter_tally tallies[2], size_t *count)
+{
+    *count = charter_tally(root, d, tallies);
+    bool before = d->head.kind == CHARTER_ROOT && d->head.version > 1 && root == NULL;
+    return *count == 0 ? "not checked: there is no root at hand; --root FILE names it"
+           : charter_tally_complete(d, tallies, *count) ? "the threshold holds"
+           : before && tallies[0].missing == 0
+               ? "the root before it must agree, too, and is not at hand; --root FILE names it"
+               : "NOT ENOUGH yet";
 }
 
 /* ---- text ----------------------------------------------------------------- */
@@ -314,13 +325,15 @@ use_text(void *ctx, const ProtobufCMessage *m)
 }
 
 enum status
-charter_show(FILE *out, const struct charter_document *d, const struct charter *c,
+charter_show(FILE *out, const struct charter_document *d, const struct charter_document *root,
              int64_t now_s)
 {
     struct signer_line signers[NOTE_SIGNATURES_MAX];
-    char verdict[CHARTER_REASON_CHARS] = "", hex[HEX_CHARS], at[CHARTER_TIME_CHARS],
-         from[CHARTER_TIME_CHARS], stale[CHARTER_TIME_CHARS];
-    size_t count = list_signers(d, c, signers, verdict, sizeof verdict);
+    struct charter_tally tallies[2];
+    char hex[HEX_CHARS], at[CHARTER_TIME_CHARS], from[CHARTER_TIME_CHARS],
+        stale[CHARTER_TIME_CHARS];
+    size_t count = list_signers(d, root, signers), tally_count;
+    const char *verdict = verdict_of(d, root, tallies, &tally_count);
     const struct charter_head *h = &d->head;
     sodium_bin2hex(hex, sizeof hex, h->hash.bytes, HASH_BYTES);
     charter_time_text(h->issued_at_s, at);
@@ -336,6 +349,11 @@ charter_show(FILE *out, const struct charter_document *d, const struct charter *
     for (size_t i = 0; i < count; i++) {
         fprintf(out, "    %s: %s\n", signers[i].name, signers[i].state);
     }
+    for (size_t i = 0; i < tally_count; i++) {
+        char text[CHARTER_TALLY_CHARS];
+        charter_tally_text(&tallies[i], text);
+        fprintf(out, "    %s\n", text);
+    }
     fprintf(out, "rows: %" PRIu32 "\n", h->row_count);
     struct text_rows rows = {out, h->kind};
     return each_row(d, use_text, &rows);
@@ -344,19 +362,21 @@ charter_show(FILE *out, const struct charter_document *d, const struct charter *
 static enum status
 use_json(void *ctx, const ProtobufCMessage *m)
 {
-    json_t *j = message_to_json(m);
+    json_t *j = charter_row_json(m);
     return j != NULL && json_array_append_new(ctx, j) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
 enum status
-charter_show_json(FILE *out, const struct charter_document *d, const struct charter *c,
-                  int64_t now_s)
+charter_show_json(FILE *out, const struct charter_document *d,
+                  const struct charter_document *root, int64_t now_s)
 {
     struct signer_line signers[NOTE_SIGNATURES_MAX];
-    char verdict[CHARTER_REASON_CHARS] = "", hex[HEX_CHARS];
-    size_t count = list_signers(d, c, signers, verdict, sizeof verdict);
+    struct charter_tally tallies[2];
+    char hex[HEX_CHARS];
+    size_t count = list_signers(d, root, signers), tally_count;
+    const char *verdict = verdict_of(d, root, tallies, &tally_count);
     const struct charter_head *h = &d->head;
-    json_t *rows = json_array(), *signed_by = json_array();
+    json_t *rows = json_array(), *signed_by = json_array(), *needs = json_array();
     sodium_bin2hex(hex, sizeof hex, h->hash.bytes, HASH_BYTES);
     enum status st = rows == NULL || signed_by == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < count; i++) {
@@ -364,17 +384,23 @@ charter_show_json(FILE *out, const struct charter_document *d, const struct char
         st = s != NULL && json_array_append_new(signed_by, s) == 0 ? STATUS_OK
                                                                    : STATUS_NO_MEMORY;
     }
+    for (size_t i = 0; st == STATUS_OK && i < tally_count; i++) {
+        st = json_array_append_new(needs, charter_tally_json(&tallies[i])) == 0
+                 ? STATUS_OK
+                 : STATUS_NO_MEMORY;
+    }
     if (st == STATUS_OK) {
         st = each_row(d, use_json, rows);
     }
     json_t *o = NULL;
     if (st == STATUS_OK) {
-        o = json_pack("{s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:b,s:s,s:O,s:O}", "network", h->network,
-                      "kind", charter_kind_text(h->kind), "version", (json_int_t)h->version,
-                      "hash", hex, "issued_at", (json_int_t)h->issued_at_s, "valid_from",
-                      (json_int_t)h->valid_from_s, "stale_after", (json_int_t)h->stale_after_s,
-                      "stale", h->stale_after_s < now_s, "signed", verdict, "signatures",
-                      signed_by, "rows", rows);
+        o = json_pack(
+            "{s:s,s:s,s:I,s:s,s:I,s:I,s:I,s:b,s:s,s:b,s:O,s:O,s:O}", "network", h->network,
+            "kind", charter_kind_text(h->kind), "version", (json_int_t)h->version, "hash", hex,
+            "issued_at", (json_int_t)h->issued_at_s, "valid_from", (json_int_t)h->valid_from_s,
+            "stale_after", (json_int_t)h->stale_after_s, "stale", h->stale_after_s < now_s,
+            "signed", verdict, "complete", charter_tally_complete(d, tallies, tally_count),
+            "needs", needs, "signatures", signed_by, "rows", rows);
         st = o != NULL && json_dumpf(o, out, JSON_COMPACT) == 0 && fputc('\n', out) != EOF
                  ? STATUS_OK
                  : STATUS_IO;
@@ -382,5 +408,6 @@ charter_show_json(FILE *out, const struct charter_document *d, const struct char
     json_decref(o);
     json_decref(rows);
     json_decref(signed_by);
+    json_decref(needs);
     return st;
 }

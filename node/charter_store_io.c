@@ -159,3 +159,54 @@ charter_store_put(struct store_txn *txn, const struct charter_document *d)
                                     .version = d->head.version};
     return store_charter_put(txn, &key, d->note, d->rows, d->row_count);
 }
+
+enum status
+charter_store_vet(struct store_txn *txn, const struct charter_head *head)
+{
+    struct store_charter_key key = {.network = text_view(head->network),
+                                    .kind = charter_store_kind(head->kind),
+                                    .version = head->version};
+    struct charter_head kept;
+    struct view bytes;
+    struct note note;
+    uint32_t rows;
+    enum status st = store_charter_get(txn, &key, &bytes, &rows);
+    if (st == STATUS_NOT_FOUND) {
+        return STATUS_OK;
+    }
+    if (st == STATUS_OK && (note_parse(bytes, &note) != STATUS_OK ||
+                            charter_head_parse(note.text, &kept) != STATUS_OK)) {
+        st = STATUS_CORRUPT;
+    }
+    return st != STATUS_OK || hash_equal(&kept.hash, &head->hash) ? st : STATUS_FORK;
+}
+
+enum status
+charter_store_file(struct store_txn *txn, const char *network, enum charter_kind kind,
+                   uint64_t version, uint8_t **file, size_t *file_count)
+{
+    struct store_charter_key key = {
+        .network = text_view(network), .kind = charter_store_kind(kind), .version = version};
+    struct view note;
+    uint32_t count;
+    *file = NULL;
+    enum status st = store_charter_get(txn, &key, &note, &count);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    struct view *rows = calloc((size_t)count + 1, sizeof *rows);
+    st = rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (uint32_t i = 0; st == STATUS_OK && i < count; i++) {
+        st = store_charter_row(txn, &key, i, &rows[i]);
+    }
+    if (st == STATUS_OK) {
+        *file_count = charter_file_bytes(note, rows, count);
+        *file = malloc(*file_count);
+        st = *file == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    }
+    if (st == STATUS_OK) {
+        charter_file_encode(note, rows, count, *file);
+    }
+    free(rows);
+    return st;
+}

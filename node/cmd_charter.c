@@ -9,24 +9,21 @@
 
 #include "crypto/base64.h"
 #include "crypto/keys.h"
-#include "node/call.h"
 #include "node/charter_build.h"
 #include "node/charter_examples.h"
 #include "node/charter_impl.h"
 #include "node/charter_key.h"
-#include "node/charter_show_io.h"
 #include "node/charter_source_io.h"
-#include "node/charter_store_io.h"
 #include "node/cli.h"
+#include "node/cmd_charter.h"
 #include "node/config.h"
 #include "node/file_io.h"
 #include "node/home_io.h"
 #include "node/keyfile_io.h"
 #include "node/origin.h"
 #include "proto/text.h"
-#include "store/store.h"
 
-enum { FILES_MAX = 64, KEYS_PER_CALL_MAX = 16 };
+enum { KEYS_PER_CALL_MAX = 16 };
 
 /* C17 asks compilers for 4095 characters at least; gcc and clang take more. */
 #pragma GCC diagnostic push
@@ -38,8 +35,12 @@ const char cmd_charter_help[] =
     "                     [--version N] [--valid-days N] [--network-keys FILE]\n"
     "                     [--new-epoch] [--look-back-epochs N]\n"
     "       huren charter sign FILE --key KEYFILE... [-o FILE] [--passphrase-file FILE]\n"
-    "       huren charter adopt FILE... [--dry-run]\n"
-    "       huren charter show [FILE...] [--network NAME]\n"
+    "                     [--root FILE]\n"
+    "       huren charter merge FILE... -o FILE [--root FILE]\n"
+    "       huren charter adopt FILE|FOLDER... [--dry-run]\n"
+    "       huren charter show [FILE|KIND:VERSION...] [--network NAME] [--root FILE]\n"
+    "       huren charter diff A B [--network NAME]\n"
+    "       huren charter export FOLDER [--network NAME]\n"
     "\n"
     "The charter is what governs a network: four signed documents, KIND being\n"
     "  root      keys, and how many of them must sign each kind\n"
@@ -58,10 +59,18 @@ const char cmd_charter_help[] =
     "        seals them to each member; a new epoch begins when a member leaves, after a\n"
     "        year, or with --new-epoch\n"
     "sign    show what is signed, and add one signature for each key; several people\n"
-    "        sign one after the other, or each a copy: adopt merges the signatures\n"
+    "        sign one after the other, or each a copy; then says who signed and how many\n"
+    "        are missing, by the root of --root or of the home (for a root: the one before)\n"
+    "merge   join the signatures of copies of one text that several people signed\n"
     "adopt   check documents and keep those that hold, in any order; without a root\n"
-    "        so far, the lowest root among them is the first\n"
-    "show    documents of files, or those in force in the home\n"
+    "        so far, the lowest root among them is the first.  Who missed versions of the\n"
+    "        root gives them all; of a FOLDER all files *.charter are taken\n"
+    "show    documents of files, or those in force in the home, or one version kept there\n"
+    "diff    what changed from A to B, row by row, and what it means; A and B are files or\n"
+    "        KIND:VERSION of the home, as members:3\n"
+    "export  write all versions that the home keeps to FOLDER, for a USB stick\n"
+    "After a rotation of keys the documents in force need signatures of the new ones as\n"
+    "well (sign the same file again, merge, adopt): who was away judges by the newest root.\n"
     "\n"
     "an authority begins a network:\n"
     "  huren init --institution weijian --name 'Health Commission' --network yx.cn\n"
@@ -307,43 +316,8 @@ charter_build_command(struct cli *cli, int argc, char **argv)
 
 /* ---- sign ----------------------------------------------------------------- */
 
-/* A file and the document in it. */
-struct opened {
-    uint8_t *bytes;
-    size_t count;
-    struct charter_document doc;
-};
-
-static void
-opened_free(struct opened *o)
-{
-    charter_document_free(&o->doc);
-    free(o->bytes);
-    memset(o, 0, sizeof *o);
-}
-
-static bool
-open_document(struct cli *cli, const char *path, struct opened *out, int *code)
-{
-    char error[FILE_ERROR_CHARS], reason[CHARTER_REASON_CHARS];
-    memset(out, 0, sizeof *out);
-    if (file_read(path, CHARTER_FILE_BYTES_MAX, &out->bytes, &out->count, error) != STATUS_OK) {
-        *code = cli_error(cli, CLI_TROUBLE, "%s", error);
-        return false;
-    }
-    enum status st =
-        charter_document_decode((struct view){out->bytes, out->count}, &out->doc, reason);
-    if (st != STATUS_OK) {
-        opened_free(out);
-        *code = cli_error(cli, st == STATUS_BAD_PROOF ? CLI_NO : CLI_TROUBLE, "%s: %s", path,
-                          reason[0] != 0 ? reason : status_text(st));
-        return false;
-    }
-    return true;
-}
-
 static int
-sign_with(struct cli *cli, struct opened *doc, const char *path, const char *key_path,
+sign_with(struct cli *cli, struct charter_opened *doc, const char *path, const char *key_path,
           struct view passphrase)
 {
     struct keyfile key;
@@ -373,7 +347,7 @@ sign_with(struct cli *cli, struct opened *doc, const char *path, const char *key
         return cli_error(cli, st == STATUS_EXISTS ? CLI_NO : CLI_TROUBLE, "%s: %s", path,
                          reason);
     }
-    opened_free(doc);
+    charter_opened_free(doc);
     doc->bytes = out;
     doc->count = count;
     st = charter_document_decode((struct view){out, count}, &doc->doc, reason);
@@ -383,12 +357,13 @@ sign_with(struct cli *cli, struct opened *doc, const char *path, const char *key
 static int
 charter_sign_command(struct cli *cli, int argc, char **argv)
 {
-    const char *keys[KEYS_PER_CALL_MAX], *out[1], *passphrase_file[1];
+    const char *keys[KEYS_PER_CALL_MAX], *out[1], *passphrase_file[1], *root[1];
     struct cli_option options[] = {{"--key", keys, KEYS_PER_CALL_MAX, 0},
                                    {"-o", out, 1, 0},
                                    {"--passphrase-file", passphrase_file, 1, 0},
+                                   {"--root", root, 1, 0},
                                    {NULL, NULL, 0, 0}};
-    struct opened doc;
+    struct charter_opened doc;
     char error[FILE_ERROR_CHARS];
     uint8_t *passphrase = NULL;
     size_t passphrase_count = 0;
@@ -399,12 +374,12 @@ charter_sign_command(struct cli *cli, int argc, char **argv)
     if (argc != 2 || options[0].count == 0) {
         return cli_error(cli, CLI_TROUBLE, "usage: huren charter sign FILE --key KEYFILE...");
     }
-    if (!open_document(cli, argv[1], &doc, &code)) {
+    if (!charter_open(cli, argv[1], &doc, &code)) {
         return code;
     }
     if (options[2].count > 0 &&
         !read_passphrase(cli, passphrase_file[0], &passphrase, &passphrase_count)) {
-        opened_free(&doc);
+        charter_opened_free(&doc);
         return CLI_TROUBLE;
     }
     for (size_t i = 0; code == CLI_YES && i < options[0].count; i++) {
@@ -417,161 +392,17 @@ charter_sign_command(struct cli *cli, int argc, char **argv)
         code = cli_error(cli, CLI_TROUBLE, "%s", error);
     }
     if (code == CLI_YES) {
-        enum status st = cli->json ? charter_show_json(cli->out, &doc.doc, NULL, now_s())
-                                   : charter_show(cli->out, &doc.doc, NULL, now_s());
-        code = st == STATUS_OK ? CLI_YES : cli_error(cli, CLI_TROUBLE, "%s", status_text(st));
+        struct charter_judge judge;
+        bool judged = charter_judge_open(cli, options[3].count > 0 ? root[0] : NULL,
+                                         doc.doc.head.network, &judge);
+        code = !judged ? CLI_TROUBLE : charter_show_one(cli, &doc.doc, &judge);
+        charter_judge_close(&judge);
     }
     if (passphrase != NULL) {
         sodium_memzero(passphrase, passphrase_count);
         free(passphrase);
     }
-    opened_free(&doc);
-    return code;
-}
-
-/* ---- adopt ---------------------------------------------------------------- */
-
-static int
-charter_adopt_command(struct cli *cli, int argc, char **argv)
-{
-    struct cli_option options[] = {{"--dry-run", NULL, 0, 0}, {NULL, NULL, 0, 0}};
-    struct opened opened[FILES_MAX];
-    struct view blobs[FILES_MAX];
-    size_t count = 0;
-    int code = CLI_YES;
-    if (!cli_options(cli, options, &argc, argv)) {
-        return CLI_TROUBLE;
-    }
-    if (argc < 2 || argc - 1 > FILES_MAX) {
-        return cli_error(cli, CLI_TROUBLE, "name 1 to %d files", FILES_MAX);
-    }
-    for (int i = 1; i < argc; i++) {
-        if (!open_document(cli, argv[i], &opened[count], &code)) {
-            goto cleanup;
-        }
-        blobs[count] = (struct view){opened[count].bytes, opened[count].count};
-        count++;
-        if (strcmp(opened[count - 1].doc.head.network, opened[0].doc.head.network) != 0) {
-            code = cli_error(cli, CLI_TROUBLE,
-                             "%s is of another network than %s: adopt one network at a time",
-                             argv[i], argv[1]);
-            goto cleanup;
-        }
-    }
-    json_t *args = json_pack("{s:b,s:b}", "json", cli->json, "dry_run", options[0].count > 0);
-    struct call call = {
-        .command = "charter-adopt", .args = args, .blobs = blobs, .blob_count = count};
-    code = call_run(cli, &call);
-    json_decref(args);
-cleanup:
-    for (size_t i = 0; i < count; i++) {
-        opened_free(&opened[i]);
-    }
-    return code;
-}
-
-/* ---- show ----------------------------------------------------------------- */
-
-static int
-show_one(struct cli *cli, const struct charter_document *d, const struct charter *c)
-{
-    enum status st = cli->json ? charter_show_json(cli->out, d, c, now_s())
-                               : charter_show(cli->out, d, c, now_s());
-    return st == STATUS_OK ? CLI_YES : cli_error(cli, CLI_TROUBLE, "%s", status_text(st));
-}
-
-/* All documents in force of one network; *shown is set when there are any. */
-static int
-show_network(struct cli *cli, struct store_txn *txn, const char *network, bool *shown)
-{
-    struct charter *c;
-    char reason[CHARTER_REASON_CHARS];
-    enum status st = charter_store_load(txn, network, &c, reason);
-    if (st == STATUS_NOT_FOUND) {
-        return CLI_YES;
-    }
-    if (st != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "charter of %s: %s%s%s", network, status_text(st),
-                         reason[0] != 0 ? ": " : "", reason);
-    }
-    int code = CLI_YES;
-    for (unsigned k = 0; code == CLI_YES && k < CHARTER_KIND_COUNT; k++) {
-        const struct charter_document *d = charter_document(c, (enum charter_kind)k);
-        if (d != NULL) {
-            code = show_one(cli, d, c);
-        } else if (!cli->json) {
-            fprintf(cli->out, "%s of %s: none adopted\n",
-                    charter_kind_text((enum charter_kind)k), network);
-        }
-        if (!cli->json) {
-            fputc('\n', cli->out);
-        }
-    }
-    if (!cli->json && now_s() < charter_newest_issued_s(c)) {
-        fprintf(cli->out, "CLOCK WRONG: this clock is earlier than a document in hand\n");
-    }
-    charter_free(c);
-    *shown = true;
-    return code;
-}
-
-/* Open the store beside a daemon, or ask for what is there. */
-static int
-show_home(struct cli *cli, const char *network)
-{
-    struct store_options options = {.read_only = true};
-    struct store *store = NULL;
-    struct store_txn *txn = NULL;
-    char path[HOME_IO_PATH_CHARS], name[NETWORK_CHARS_MAX + 1] = "";
-    struct view next;
-    bool shown = false;
-    int code = CLI_YES;
-    enum status st = home_io_path(cli->home, "store", path);
-    st = st == STATUS_OK ? store_open(path, &options, &store) : st;
-    st = st == STATUS_OK ? store_begin_read(store, &txn) : st;
-    if (st != STATUS_OK) {
-        store_close(store);
-        return cli_error(cli, CLI_TROUBLE, "store of %s: %s", cli->home, status_text(st));
-    }
-    if (network != NULL) {
-        code = show_network(cli, txn, network, &shown);
-    }
-    while (network == NULL && code == CLI_YES &&
-           store_charter_next_network(txn, text_view(name), &next) == STATUS_OK &&
-           next.count <= NETWORK_CHARS_MAX) {
-        memcpy(name, next.bytes, next.count);
-        name[next.count] = 0;
-        code = show_network(cli, txn, name, &shown);
-    }
-    store_abort(txn);
-    store_close(store);
-    if (code == CLI_YES && !shown) {
-        code = cli_error(
-            cli, CLI_NO, "no charter was adopted in %s%s%s; see huren charter --help",
-            cli->home, network != NULL ? " for " : "", network != NULL ? network : "");
-    }
-    return code;
-}
-
-static int
-charter_show_command(struct cli *cli, int argc, char **argv)
-{
-    const char *network[1] = {NULL};
-    struct cli_option options[] = {{"--network", network, 1, 0}, {NULL, NULL, 0, 0}};
-    int code = CLI_YES;
-    if (!cli_options(cli, options, &argc, argv)) {
-        return CLI_TROUBLE;
-    }
-    if (argc == 1) {
-        return show_home(cli, network[0]);
-    }
-    for (int i = 1; code == CLI_YES && i < argc; i++) {
-        struct opened o;
-        if (open_document(cli, argv[i], &o, &code)) {
-            code = show_one(cli, &o.doc, NULL);
-            opened_free(&o);
-        }
-    }
+    charter_opened_free(&doc);
     return code;
 }
 
@@ -584,8 +415,11 @@ cmd_charter(struct cli *cli, int argc, char **argv)
                                                   {"keygen", charter_keygen, "", ""},
                                                   {"build", charter_build_command, "", ""},
                                                   {"sign", charter_sign_command, "", ""},
-                                                  {"adopt", charter_adopt_command, "", ""},
-                                                  {"show", charter_show_command, "", ""},
+                                                  {"merge", cmd_charter_merge, "", ""},
+                                                  {"adopt", cmd_charter_adopt, "", ""},
+                                                  {"show", cmd_charter_show, "", ""},
+                                                  {"diff", cmd_charter_diff, "", ""},
+                                                  {"export", cmd_charter_export, "", ""},
                                                   {NULL, NULL, NULL, NULL}};
     return cli_subcommand(cli, commands, argc, argv);
 }

@@ -113,6 +113,46 @@ print_step(const struct adopt_run *run, const struct charter_step *s)
     }
 }
 
+/* Not what is kept as an earlier version only. */
+static bool
+came_into_force(const struct network *n, const struct adopt_run *run,
+                const struct charter_step *s)
+{
+    const struct charter_head *h = &run->documents[s->document].head;
+    const struct charter_document *d =
+        n->charter == NULL ? NULL : charter_document(n->charter, h->kind);
+    return h->kind == CHARTER_ROOT || (d != NULL && hash_equal(&d->head.hash, &h->hash));
+}
+
+/* What is to be adopted, and of which another text is kept already. */
+static enum status
+vet_steps(struct adopt_run *run)
+{
+    struct store_txn *txn;
+    enum status st = store_begin_read(run->network->engine->store, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    for (size_t i = 0; st == STATUS_OK && i < run->document_count; i++) {
+        struct charter_step *s = &run->steps[i];
+        const struct charter_head *h = &run->documents[s->document].head;
+        if (s->status != STATUS_OK) {
+            continue;
+        }
+        st = charter_store_vet(txn, h);
+        if (st == STATUS_FORK) {
+            s->status = st;
+            snprintf(s->reason, sizeof s->reason,
+                     "%s %llu of %s: another text of this version is kept here, void or "
+                     "overtaken; the authority must issue a higher version",
+                     charter_kind_text(h->kind), (unsigned long long)h->version, h->network);
+            st = STATUS_OK;
+        }
+    }
+    store_abort(txn);
+    return st;
+}
+
 static void
 adopt_done(void *ctx, enum status st)
 {
@@ -138,7 +178,7 @@ adopt_done(void *ctx, enum status st)
         print_step(run, s);
         if (s->status != STATUS_OK && s->status != STATUS_EXISTS) {
             exit_code = 1;
-        } else if (s->status == STATUS_OK && !run->dry_run) {
+        } else if (s->status == STATUS_OK && !run->dry_run && came_into_force(n, run, s)) {
             engine_log_adopted(n, &run->documents[s->document].head);
         }
     }
@@ -223,6 +263,7 @@ engine_charter_call(struct engine *e, const struct call *call, struct call_sink 
     st = charter_adopt_plan(run->network->charter, run->network->name, run->list,
                             run->document_count, engine_now_ms() / 1000, run->steps,
                             &run->after);
+    st = st == STATUS_OK ? vet_steps(run) : st;
     if (st != STATUS_OK) {
         engine_text(sink, true, "huren: charter adopt: %s\n", status_text(st));
         adopt_free(run);
