@@ -174,9 +174,11 @@ load_notes(struct step *s, struct glog *log)
         log->offered_root = head.root;
         log->offered_n = head.cosigned;
         for (size_t i = 0; i < keys->witness_count; i++) {
+            /* Also one whose time has not come, after our clock went back: a
+             * witness that did not know its own line would sign for ever (F8). */
             log->offered_mine =
                 log->offered_mine ||
-                ((head.witnesses >> i & 1) != 0 && strcmp(keys->names[i], g->institution) == 0);
+                ((head.present >> i & 1) != 0 && strcmp(keys->names[i], g->institution) == 0);
         }
     }
     if (store_note_get(s->e->txn, log->id, STORE_NOTE_COSIGNED, &note) == STATUS_OK &&

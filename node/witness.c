@@ -196,6 +196,7 @@ witness_recall(struct view bytes, struct view origin, const struct witness_keys 
                 line->payload_count == COSIGNATURE_PAYLOAD_BYTES &&
                 strlen(keys->keys[k].name) == line->name.count &&
                 memcmp(keys->keys[k].name, line->name.bytes, line->name.count) == 0) {
+                head.present |= UINT32_C(1) << keys->witness[k];
                 count_witness(keys, k, (int64_t)get_u64(line->payload), now_s, &head);
             }
         }

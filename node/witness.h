@@ -51,6 +51,7 @@ struct witness_head {
     uint64_t size;
     struct hash root;
     uint32_t witnesses; /* bit i: witness i cosigned, at a time that has come */
+    uint32_t present;   /* witness_recall: bit i: there is a line of witness i, of any time */
     size_t cosigned;    /* how many */
     uint64_t log_lines; /* witness_open: the lines by the log itself, */
     uint64_t lines;     /* and all that verified, for witness_keep */

@@ -3,7 +3,7 @@
  * documents and blobs arrive whole, ranges are answered within bounds and only to
  * who may read them, hostile frames change nothing.
  * Method: a machine over a real store in a scratch directory; the test plays the
- * engine and every peer by hand.  (Whole networks: tests/sim/sim_gossip.c.) */
+ * engine and every peer by hand.  (Whole networks: tests/sim.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

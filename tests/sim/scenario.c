@@ -1,0 +1,456 @@
+#include "tests/sim/scenario.h"
+
+#include "store/log.h"
+#include "tests/sim/authority.h"
+#include "tests/sim/check.h"
+#include "tests/sim/node.h"
+
+enum {
+    SETTLE_MS_MAX = 900 * 1000, /* I7; what it took is reported */
+    HOUR_S = 3600,
+    TEN_YEARS_S = 3653 * 86400,
+};
+
+/* ---- faults by chance ---- */
+
+static bool
+chance(struct world *w, unsigned percent)
+{
+    return sim_percent(&w->rng, percent);
+}
+
+static void
+cut_both(struct world *w, int a, int b)
+{
+    w->cut[a * w->count + b] = w->cut[b * w->count + a] = true;
+}
+
+/* None, pairs, one way, a minority alone, or one that flaps (called often). */
+static void
+draw_cuts(struct world *w)
+{
+    memset(w->cut, 0, (size_t)w->count * (size_t)w->count * sizeof *w->cut);
+    uint64_t kind = sim_below(&w->rng, 5);
+    int lonely = 1 + (int)sim_below(&w->rng, (uint64_t)(w->count - 1) / 2 + 1);
+    int first = (int)sim_below(&w->rng, (uint64_t)w->count);
+    for (int a = 0; a < w->count; a++) {
+        for (int b = 0; b < w->count; b++) {
+            if (a == b) {
+                continue;
+            }
+            bool in_a = (a - first + w->count) % w->count < lonely;
+            bool in_b = (b - first + w->count) % w->count < lonely;
+            if (kind == 1 && chance(w, 30)) {
+                cut_both(w, a, b);
+            } else if (kind == 2 && chance(w, 35)) {
+                w->cut[a * w->count + b] = true;
+            } else if (kind == 3 && in_a != in_b) {
+                cut_both(w, a, b);
+            }
+        }
+    }
+    static const char *const texts[] = {"nobody is cut off", "some pairs are cut",
+                                        "some hear and are not heard", "a minority is alone",
+                                        "nobody is cut off"};
+    sim_say(w, NULL, "%s", texts[kind]);
+}
+
+static void
+draw_faults(struct world *w)
+{
+    w->loss = chance(w, 70) ? (unsigned)sim_below(&w->rng, chance(w, 25) ? 51 : 20) : 0;
+    w->twice = chance(w, 50) ? (unsigned)sim_below(&w->rng, 30) : 0;
+    w->delay_ms = 1 + (int64_t)sim_below(&w->rng, chance(w, 20) ? 8000 : 800);
+    w->late_permille = chance(w, 30) ? (unsigned)sim_below(&w->rng, 60) : 0;
+    w->crash_permille = chance(w, 60) ? (unsigned)sim_below(&w->rng, 8) : 0;
+    w->refuse_percent = chance(w, 30) ? (unsigned)sim_below(&w->rng, 5) : 0;
+    w->publish_ms = 1500 + (int64_t)sim_below(&w->rng, 4000);
+    sim_say(w, NULL,
+            "loss %u %%, doubled %u %%, delay to %lld ms, %u of 1000 up to ten minutes late, "
+            "%u of 1000 commits crash, %u %% of stores fail",
+            w->loss, w->twice, (long long)w->delay_ms, w->late_permille, w->crash_permille,
+            w->refuse_percent);
+}
+
+static void
+draw_clock(struct world *w)
+{
+    static const int64_t jumps[] = {HOUR_S, -HOUR_S, TEN_YEARS_S, -TEN_YEARS_S, 90, -90};
+    struct node *n = &w->nodes[sim_below(&w->rng, (uint64_t)w->count)];
+    uint64_t kind = sim_below(&w->rng, 4);
+    node_clock(w, n,
+               kind == 0   ? CLOCK_STUCK
+               : kind == 1 ? CLOCK_BACKWARDS
+                           : CLOCK_GOOD,
+               jumps[sim_below(&w->rng, sizeof jumps / sizeof jumps[0])]);
+}
+
+static void
+mend_clocks(struct world *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        if (w->nodes[i].clock != CLOCK_GOOD || w->nodes[i].offset_s != 0) {
+            node_clock(w, &w->nodes[i], CLOCK_GOOD, 0);
+        }
+    }
+}
+
+static struct node *
+some_honest(struct world *w)
+{
+    for (;;) {
+        struct node *n = &w->nodes[sim_below(&w->rng, (uint64_t)w->count)];
+        if (node_honest(n) && !w->members[n->member].left) {
+            return n;
+        }
+    }
+}
+
+static void
+draw_charter(struct world *w)
+{
+    size_t first = w->document_count;
+    uint64_t what = sim_below(&w->rng, 3);
+    if (first + 4 >= SIM_DOCUMENTS_MAX) {
+        return;
+    }
+    if (what == 0) {
+        authority_rotate_key(w, some_honest(w)->member);
+    } else if (what == 1) {
+        authority_rotate_root(w);
+    } else {
+        int member = w->member_count - 1; /* never a witness of few */
+        if (w->member_count > 4) {
+            authority_leave(w, member, !w->members[member].left);
+        } else {
+            authority_rotate_key(w, some_honest(w)->member);
+        }
+    }
+    struct node *n = some_honest(w);
+    if (n->up) {
+        authority_deliver(w, n, 0);
+    } else {
+        authority_deliver(w, some_honest(w), 0);
+    }
+}
+
+/* ---- restores (F13) ---- */
+
+/* May `n` be put back to its copy?  What it showed must be with most witnesses:
+ * what nobody holds cannot be asked back (DESIGN 10). */
+static bool
+may_restore(struct world *w, const struct node *n)
+{
+    size_t have = 0, of = 0;
+    if (!n->has_backup || !node_honest(n) || n->restored || w->members[n->member].left) {
+        return false;
+    }
+    for (int i = 0; i < w->count; i++) {
+        const struct node *o = &w->nodes[i];
+        if (o != n && w->members[o->member].witness) {
+            of++;
+            have += node_honest(o) && o->largest[n->member] >= n->history->signed_size &&
+                    !o->restored;
+        }
+    }
+    return have > of / 2;
+}
+
+/* A restored witness signs only above what the others had cosigned: what it alone
+ * had cosigned is forgotten with its disk. */
+static void
+forget_cosigned(struct world *w, struct node *n)
+{
+    for (int m = 0; m < w->member_count; m++) {
+        uint64_t most = 0;
+        for (int i = 0; i < w->count; i++) {
+            if (i != n->number && w->nodes[i].cosigned[m] > most) {
+                most = w->nodes[i].cosigned[m];
+            }
+        }
+        n->cosigned[m] = n->cosigned[m] < most ? n->cosigned[m] : most;
+        n->cosigned_time_s[m] = 0;
+    }
+}
+
+/* ---- the storm ---- */
+
+static void
+phases(struct world *w, int count, bool clocks, bool charters, bool restores)
+{
+    struct node *victim = restores ? some_honest(w) : NULL;
+    for (int phase = 0; phase < count; phase++) {
+        int64_t until = w->now_ms + 2000 + (int64_t)sim_below(&w->rng, 5000);
+        bool flapping = chance(w, 15);
+        if (chance(w, 40)) {
+            draw_faults(w);
+        }
+        if (clocks && chance(w, 60)) {
+            draw_clock(w);
+        }
+        if (charters && chance(w, 50)) {
+            draw_charter(w);
+        }
+        if (victim != NULL && phase == 0) {
+            node_backup(w, victim);
+        } else if (victim != NULL && chance(w, 50) && may_restore(w, victim)) {
+            node_restore(w, victim);
+            forget_cosigned(w, victim);
+        }
+        draw_cuts(w);
+        while (flapping && w->now_ms < until) {
+            draw_cuts(w);
+            world_run(w, w->now_ms + 300 + (int64_t)sim_below(&w->rng, 1200));
+        }
+        world_run(w, until);
+        world_check(w);
+    }
+}
+
+static int64_t
+calm(struct world *w)
+{
+    world_heal(w);
+    mend_clocks(w);
+    int64_t took = world_settle(w, SETTLE_MS_MAX, false);
+    /* And everybody still works: new entries, cosigned by all. */
+    for (int i = 0; i < w->count; i++) {
+        if (node_honest(&w->nodes[i]) && !w->members[w->nodes[i].member].left) {
+            node_publish(w, &w->nodes[i], 1 + (unsigned)sim_below(&w->rng, 4));
+        }
+    }
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+    world_check(w);
+    return took;
+}
+
+static int64_t
+storm(struct world *w, const struct sim_options *o, enum evil evil, bool restores)
+{
+    int count = o->nodes > 0 ? o->nodes : 3 + (int)(o->seed / 4 % 5);
+    int witnesses = count < 5 ? 3 : 3 + (int)(o->seed / 20 % 2) * 2;
+    world_begin(w, o, w->scenario, count, 0, witnesses);
+    authority_begin(w);
+    int bad = evil == EVIL_NOT ? -1 : (int)sim_below(&w->rng, (uint64_t)count);
+    for (int i = 0; i < count; i++) {
+        node_make(w, i, i, i == bad ? evil : EVIL_NOT);
+        w->nodes[i].offset_s = (int64_t)sim_below(&w->rng, 40) - 20;
+        node_start(w, &w->nodes[i]);
+    }
+    w->publish_ms = 2000;
+    world_run(w, w->now_ms + 3000);
+    draw_faults(w);
+    phases(w, 4 + (int)sim_below(&w->rng, 3), chance(w, 50), chance(w, 50), restores);
+    return calm(w);
+}
+
+static struct sim_result *result;
+
+void
+scenario_storm(struct world *w, const struct sim_options *o)
+{
+    static const enum evil kinds[] = {EVIL_FORGER, EVIL_REPLAYER, EVIL_FLOODER, EVIL_ROSTER};
+    uint64_t turn = o->seed % 4;
+    result->settled_ms = storm(w, o, turn == 2 ? kinds[o->seed / 4 % 4] : EVIL_NOT, turn == 3);
+}
+
+/* ---- two histories (F12) ---- */
+
+void
+scenario_fork(struct world *w, const struct sim_options *o)
+{
+    int members = o->nodes > 0 ? o->nodes : 4 + (int)(o->seed / 4 % 4);
+    int author = members - 1;
+    world_begin(w, o, "fork", members, 1, 3);
+    authority_begin(w);
+    bool forger = members > 4 && chance(w, 50);
+    for (int i = 0; i <= members; i++) {
+        enum evil evil = i >= author                  ? EVIL_TWO_TREES
+                         : forger && i == members - 2 ? EVIL_FORGER
+                                                      : EVIL_NOT;
+        node_make(w, i, i < members ? i : author, evil);
+    }
+    cut_both(w, author, members);
+    for (int i = 0; i < members; i++) {
+        node_start(w, &w->nodes[i]);
+    }
+    struct node *a = &w->nodes[author], *b = &w->nodes[members];
+    b->up_at_ms = INT64_MAX;
+    w->publish_ms = 2500;
+    if (chance(w, 50)) { /* they have their beginning in common */
+        world_run(w, w->now_ms + 4000);
+        node_stop(w, a);
+        files_copy(a->dir, b->dir, "data.mdb");
+        history_copy(b->history, a->history);
+        b->born = b->history->count == 0 && a->born;
+        node_start(w, a);
+    }
+    b->born = b->history->count == 0;
+    node_start(w, b);
+    if (chance(w, 50)) {
+        w->loss = (unsigned)sim_below(&w->rng, 20);
+        w->delay_ms = 1 + (int64_t)sim_below(&w->rng, 500);
+        w->crash_permille = (unsigned)sim_below(&w->rng, 4);
+    }
+    world_run(w, w->now_ms + 8000);
+    w->crash_permille = 0;
+    node_publish(w, a, 1 + (unsigned)sim_below(&w->rng, 300));
+    node_publish(w, b, 1 + (unsigned)sim_below(&w->rng, 300));
+    w->publish_ms = 0;
+    world_check(w);
+    world_heal(w);
+    cut_both(w, author, members);
+    int64_t began = w->now_ms;
+    bool all = false;
+    while (!all && w->now_ms - began < SETTLE_MS_MAX) {
+        world_run(w, w->now_ms + 500);
+        all = true;
+        for (int i = 0; i < author; i++) {
+            all = all && (w->nodes[i].forked[author] || !node_honest(&w->nodes[i]));
+        }
+    }
+    for (int i = 0; i < author; i++) {
+        CHECK(w, "F12", w->nodes[i].forked[author] || !node_honest(&w->nodes[i]),
+              "%s did not find the two histories of %s", w->nodes[i].institution,
+              w->nodes[author].institution);
+    }
+    result->settled_ms = w->now_ms - began;
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+    world_check(w);
+}
+
+/* ---- big honest worlds (issue of the second part, gossip at size) ---- */
+
+static void
+big_world(struct world *w, const struct sim_options *o, int count)
+{
+    world_begin(w, o, w->scenario, count, 0, 3);
+    w->full = false;
+    w->cosign_s = 10;
+    w->big = count > 40;
+    authority_begin(w);
+    for (int i = 0; i < count; i++) {
+        node_make(w, i, i, EVIL_NOT);
+        node_start(w, &w->nodes[i]);
+    }
+}
+
+static int
+holders(struct world *w, const struct node *author)
+{
+    int have = 0;
+    for (int i = 0; i < w->count; i++) {
+        struct store_txn *t = NULL;
+        struct store_log log;
+        enum status st = store_begin_read(w->nodes[i].store, &t);
+        assert(st == STATUS_OK);
+        have += store_log_find(t, view_of_text(author->origin), &log) == STATUS_OK &&
+                log.size >= author->history->count;
+        store_abort(t);
+    }
+    return have;
+}
+
+void
+scenario_spread(struct world *w, const struct sim_options *o)
+{
+    int count = o->nodes > 0 ? o->nodes : 300;
+    big_world(w, o, count);
+    world_run(w, w->now_ms + 40 * 1000); /* sessions are open, dialling is done */
+    int64_t most = 0;
+    for (int turn = 0; turn < 5; turn++) {
+        struct node *a = &w->nodes[sim_below(&w->rng, (uint64_t)count)];
+        uint64_t bytes = w->bytes, frames = w->frames;
+        int64_t began = w->now_ms, half = 0;
+        node_publish(w, a, 1);
+        int have = 0;
+        while (have < count && w->now_ms - began < 120 * 1000) {
+            world_run(w, w->now_ms + 50);
+            have = holders(w, a);
+            half = half == 0 && 2 * have >= count ? w->now_ms - began : half;
+        }
+        int64_t took = w->now_ms - began;
+        most = took > most ? took : most;
+        printf("spread: %d nodes: an entry of %s at half of them after %.2f rounds, at %d of "
+               "them after %.2f rounds of 1 s; %llu frames, %llu KiB in all\n",
+               count, a->institution, (double)half / 1000.0, have, (double)took / 1000.0,
+               (unsigned long long)(w->frames - frames),
+               (unsigned long long)((w->bytes - bytes) >> 10));
+        fflush(stdout);
+        CHECK(w, "I7", have == count, "an entry is at %d of %d nodes after 120 rounds", have,
+              count);
+        world_run(w, w->now_ms + 15 * 1000);
+    }
+    printf("spread: %d nodes: rounds needed at most %.2f\n", count, (double)most / 1000.0);
+    result->settled_ms = most;
+}
+
+void
+scenario_idle(struct world *w, const struct sim_options *o)
+{
+    int count = o->nodes > 0 ? o->nodes : 30;
+    enum { ROUNDS = 120 };
+    big_world(w, o, count);
+    world_run(w, w->now_ms + 10 * 1000);
+    for (int i = 0; i < count; i++) {
+        node_publish(w, &w->nodes[i], 3);
+    }
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+    world_run(w, w->now_ms + 30 * 1000);
+    uint64_t bytes = w->bytes, frames = w->frames;
+    world_run(w, w->now_ms + ROUNDS * 1000);
+    printf("idle: %d nodes: %.0f bytes and %.1f frames for each node and round of 1 s (frames "
+           "with their heads, without Noise and TCP)\n",
+           count, (double)(w->bytes - bytes) / (ROUNDS * count),
+           (double)(w->frames - frames) / (ROUNDS * count));
+}
+
+/* ---- which ---- */
+
+static const struct {
+    const char *name;
+    void (*run)(struct world *w, const struct sim_options *o);
+} scenarios[] = {{"storm", scenario_storm},
+                 {"fork", scenario_fork},
+                 {"spread", scenario_spread},
+                 {"idle", scenario_idle}};
+
+bool
+scenario_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        if (strcmp(scenarios[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "mixed") == 0;
+}
+
+void
+scenario_run(const struct sim_options *o, struct sim_result *out)
+{
+    static struct world w;
+    const char *name = strcmp(o->scenario, "mixed") != 0 ? o->scenario
+                       : o->seed % 4 == 1                ? "fork"
+                                                         : "storm";
+    memset(out, 0, sizeof *out);
+    result = out;
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        if (strcmp(scenarios[i].name, name) == 0) {
+            w.scenario = scenarios[i].name;
+            scenarios[i].run(&w, o);
+        }
+    }
+    snprintf(out->scenario, sizeof out->scenario, "%s", name);
+    out->seed = o->seed;
+    out->frames = w.frames;
+    out->frames_lost = w.frames_lost;
+    out->bytes = w.bytes;
+    out->events = w.events;
+    out->crashes = w.crashes;
+    out->restores = w.restores;
+    out->forks = w.forks_told;
+    out->adopted = w.adopted;
+    out->simulated_ms = w.now_ms;
+    world_end(&w);
+}
