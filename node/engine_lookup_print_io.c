@@ -112,6 +112,11 @@ print_checks(struct call_sink *sink, const json_t *d)
         engine_text(sink, false, "      %s %s: %s [%s]\n",
                     strcmp(v, "unknown") == 0 ? "unknown" : "not met", id,
                     text == NULL ? "" : text, citation == NULL ? "" : citation);
+        const char *settle = json_string_value(
+            json_object_get(json_object_get(json_object_get(d, "settle"), id), "en"));
+        if (settle != NULL) {
+            engine_text(sink, false, "        would be settled by: %s\n", settle);
+        }
     }
 }
 
@@ -133,18 +138,39 @@ print_decision(struct call_sink *sink, const json_t *d)
         print_grounds(sink, d);
     }
     print_checks(sink, d);
-    json_t *duties = json_object_get(d, "obligations");
-    const char *kinds[] = {"if_recognized", "if_repeated"};
+}
+
+/* The rule behind a duty, of the first pack that has it. */
+static const json_t *
+duty_rule(const json_t *decisions, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(decisions); i++) {
+        const json_t *rule =
+            json_object_get(json_object_get(json_array_get(decisions, i), "duties"), name);
+        if (rule != NULL) {
+            return rule;
+        }
+    }
+    return NULL;
+}
+
+/* The duties of all packs united, each with its clause. */
+static void
+print_duties(struct call_sink *sink, const json_t *r)
+{
+    static const char *const kinds[] = {"if_recognized", "if_repeated"};
+    const json_t *duties = json_object_get(r, "obligations");
     for (size_t k = 0; k < 2; k++) {
-        json_t *list = json_object_get(duties, kinds[k]);
-        if (json_array_size(list) == 0) {
-            continue;
-        }
-        engine_text(sink, false, "      %s:", k == 0 ? "if recognized" : "if repeated");
+        const json_t *list = json_object_get(duties, kinds[k]);
         for (size_t i = 0; i < json_array_size(list); i++) {
-            engine_text(sink, false, " %s", json_string_value(json_array_get(list, i)));
+            const char *name = json_string_value(json_array_get(list, i));
+            const json_t *rule = duty_rule(json_object_get(r, "decisions"), name);
+            const char *text = json_string_value(json_object_get(rule, "en"));
+            const char *citation = json_string_value(json_object_get(rule, "citation"));
+            engine_text(sink, false, "    %s: %s: %s [%s]\n",
+                        k == 0 ? "if recognized" : "if repeated", name,
+                        text == NULL ? "" : text, citation == NULL ? "" : citation);
         }
-        engine_text(sink, false, "\n");
     }
 }
 
@@ -206,6 +232,7 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
     for (size_t i = 0; i < json_array_size(decisions); i++) {
         print_decision(sink, json_array_get(decisions, i));
     }
+    print_duties(sink, r);
 }
 
 static void

@@ -62,6 +62,25 @@ decision_json(const struct lookup *l, const struct lookup_decision *d)
     return out;
 }
 
+/* What all packs together ask for (policy contract, several packs): each duty once, the
+ * strongest pack's first.  Where each comes from, `duties` of the decisions says. */
+static json_t *
+united_json(const struct lookup_result *r, bool if_recognized)
+{
+    const struct hr_decision *decisions[LOOKUP_PACKS_MAX];
+    const struct hr_duty *duties[LOOKUP_PACKS_MAX * HR_DUTIES_MAX];
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->decision_count; i++) {
+        decisions[i] = &r->decisions[i].decision;
+    }
+    size_t count = hr_unite(decisions, r->decision_count, if_recognized, duties,
+                            sizeof duties / sizeof *duties);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, json_stringn(duties[i]->name.bytes, duties[i]->name.size));
+    }
+    return list;
+}
+
 /* Civil days in UTC+8 between examination and decision, as windows count them;
  * never negative. */
 static int64_t
@@ -147,6 +166,9 @@ lookup_result_json(const struct lookup *l, const struct lookup_result *r)
         json_array_append_new(decisions, decision_json(l, &r->decisions[i]));
     }
     json_object_set_new(o, "decisions", decisions);
+    json_object_set_new(o, "obligations",
+                        json_pack("{s:o,s:o}", "if_recognized", united_json(r, true),
+                                  "if_repeated", united_json(r, false)));
     return o;
 }
 

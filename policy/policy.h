@@ -366,6 +366,12 @@ void hr_pack_mark(const struct hr_pack *pack, enum hr_kind kind, struct hr_mark 
 void hr_several(const struct hr_pack *const *packs, const struct hr_decision *decisions,
                 size_t count, size_t *order, enum hr_verdict *shown);
 
+/* The duties of several decisions united, each name once, in the order in which the
+ * decisions stand.  Writes at most `max`, returns how many were written: no more than
+ * HR_DUTIES_MAX a decision. */
+size_t hr_unite(const struct hr_decision *const *decisions, size_t count, bool if_recognized,
+                const struct hr_duty **out, size_t max);
+
 /* ---- words --------------------------------------------------------------- */
 
 /* Names as the contract writes them; static. */

@@ -51,3 +51,33 @@ hr_several(const struct hr_pack *const *packs, const struct hr_decision *decisio
         order[at] = i;
     }
 }
+
+static bool
+is_among(const struct hr_duty *const *duties, size_t count, const struct hr_duty *duty)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (hr_text_equal(duties[i]->name, duty->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t
+hr_unite(const struct hr_decision *const *decisions, size_t count, bool if_recognized,
+         const struct hr_duty **out, size_t max)
+{
+    size_t united = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct hr_decision *d = decisions[i];
+        size_t duties = if_recognized ? d->recognized_count : d->repeated_count;
+        for (size_t k = 0; k < duties && united < max; k++) {
+            const struct hr_duty *duty =
+                if_recognized ? d->if_recognized[k] : d->if_repeated[k];
+            if (!is_among(out, united, duty)) {
+                out[united++] = duty;
+            }
+        }
+    }
+    return united;
+}

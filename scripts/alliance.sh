@@ -13,8 +13,7 @@
 #   HR_PORT       first port                         default: free ones are looked for
 #   HR_REPLICATION index or full                     default index
 #   HR_PEERS_<h>  whom a hospital's gossip dials, e.g. HR_PEERS_h3=h2
-#   HR_PACK       the pack in force                  default hubei-2023
-#   HR_ANNEX      address of its annex               default none
+#   HR_PACK       packs in force, each ID or ID=ADDRESS of its annex   default hubei-2023
 #   HR_TERRITORY  of all hospitals, GB/T 2260        default 420581
 #   HR_QUALITY    a quality.csv to use instead of the default (all hospitals passed all rounds)
 set -euo pipefail
@@ -22,7 +21,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 HUREN=${HUREN:-$here/build/huren}
 NETWORK=${HR_NETWORK:-yx-county.hb.cn}
 say() { printf '%s\n' "$*" >&2; }
-usage() { sed -n '2,23p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
+usage() { sed -n '2,22p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
 
 free_ports() { # COUNT -> that many loopback ports nobody listens on
     python3 - "$1" <<'PY'
@@ -96,7 +95,7 @@ END
       - {id: yx-yigongti, kind: county_group}
     roles: [hospital, witness]
     listings:
-      - {pack: ${HR_PACK:-hubei-2023}, status: listed, from: 2024-01-01}
+$(for p in ${HR_PACK:-hubei-2023}; do echo "      - {pack: ${p%%=*}, status: listed, from: 2024-01-01}"; done)
 END
         done
         cat <<END
@@ -142,7 +141,11 @@ network: $NETWORK
 version: 1
 valid_days: 365
 packs:
-  - {id: ${HR_PACK:-hubei-2023}, hash: embedded, in_force_from: 2024-01-01${HR_ANNEX:+, annexes: [$HR_ANNEX]}}
+$(for p in ${HR_PACK:-hubei-2023}; do
+        a=
+        case $p in *=*) a=", annexes: [${p#*=}]" ;; esac
+        echo "  - {id: ${p%%=*}, hash: embedded, in_force_from: 2024-01-01$a}"
+    done)
 settings:
   look_back_days: 400
   cosign_s: 1

@@ -110,6 +110,41 @@ test_the_strongest_verdict_is_first_and_none_is_lost(void **state)
     assert_int_equal(order[1], 0);
 }
 
+/* Is this the name of the duty? */
+static bool
+is(const struct hr_duty *duty, const char *name)
+{
+    return duty->name.size == strlen(name) &&
+           memcmp(duty->name.bytes, name, duty->name.size) == 0;
+}
+
+static void
+test_obligations_are_united_each_once_the_strongest_pack_first(void **state)
+{
+    (void)state;
+    struct hr_round passed = {HR_PROVINCIAL, hr_date_parse(text("2026-03-01")), true};
+    struct hr_policy_input in = chest("2026-05-10T09:00:00+08:00", &passed);
+    struct hr_decision d[2];
+    size_t order[2];
+    enum hr_verdict shown[2];
+    const struct hr_duty *all[4];
+    in.encounter = HR_INPATIENT;
+    decide_both(&in, d, order, shown);
+    const struct hr_decision *sorted[] = {&d[order[0]], &d[order[1]]};
+    /* Shanxi: record, reissue, keep; Taiyuan: record its fields, keep. */
+    assert_int_equal(hr_unite(sorted, 2, true, all, 4), 4);
+    assert_true(is(all[0], "record_in_detail"));
+    assert_true(is(all[1], "reissue_report"));
+    assert_true(is(all[2], "keep_in_inpatient_file"));
+    assert_true(is(all[3], "record_institution_date_file_no"));
+    assert_int_equal(hr_unite(sorted, 2, true, all, 3), 3); /* no more than asked for */
+    assert_int_equal(hr_unite(sorted, 2, false, all, 4), 3);
+    assert_true(is(all[0], "sign_off"));
+    assert_true(is(all[1], "inform_purpose_and_need"));
+    assert_true(is(all[2], "record_basis"));
+    assert_int_equal(hr_unite(sorted, 0, true, all, 4), 0);
+}
+
 static void
 test_a_city_window_that_is_over_lowers_the_province_to_may(void **state)
 {
@@ -240,6 +275,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_strongest_verdict_is_first_and_none_is_lost),
+        cmocka_unit_test(test_obligations_are_united_each_once_the_strongest_pack_first),
         cmocka_unit_test(test_a_city_window_that_is_over_lowers_the_province_to_may),
         cmocka_unit_test(test_the_city_window_counts_only_where_the_city_covers_the_case),
         cmocka_unit_test(test_a_mark_is_true_false_or_unknown_and_printed_only_when_true),

@@ -24,7 +24,7 @@ annex=$(grep -oP '"address":"\K[0-9a-f]{64}' "$work/out")
         done
     done | awk -F, -v now="$(TZ=Asia/Shanghai date +%Y)H$(( ($(TZ=Asia/Shanghai date +%-m) + 5) / 6 ))" '$3 != "half_year" || $4 < now'
 } >"$work/quality.csv"
-export HR_PACK=hunan-2025 HR_TERRITORY=430102 HR_ANNEX=$annex HR_QUALITY=$work/quality.csv
+export HR_PACK=hunan-2025=$annex HR_TERRITORY=430102 HR_QUALITY=$work/quality.csv
 up 2
 root=$A/authority/root-1.charter
 
