@@ -324,7 +324,8 @@ open_store(struct engine *e, char *error, size_t error_bytes)
     enum status st = home_io_path(e->path, "store", path);
     st = st == STATUS_OK ? store_open(path, &o, &e->store) : st;
     if (st != STATUS_OK) {
-        snprintf(error, error_bytes, "the store %s: %s", path, status_text(st));
+        snprintf(error, error_bytes, "the store %s: %s%s", path, status_text(st),
+                 st == STATUS_CORRUPT ? "; huren audit verify names the places" : "");
         return st;
     }
     struct store_txn *txn;

@@ -68,7 +68,12 @@ take_local(struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf)
     if (st == STATUS_OK) {
         st = keep_record(leaf, record);
     } else if (st == STATUS_NOT_FOUND || st == STATUS_CORRUPT) {
-        st = STATUS_OK; /* damaged here: another may have it whole */
+        if (st == STATUS_CORRUPT) { /* damaged here: the issuer has it whole, unless it is us */
+            bool ours = strcmp(leaf->c.institution, l->place.institution) == 0;
+            leaf->state = ours ? LOOKUP_UNREADABLE : leaf->state;
+            l->findings++;
+        }
+        st = STATUS_OK;
     }
     if (st == STATUS_OK && leaf->c.held && leaf->record != NULL &&
         strcmp(leaf->c.institution, l->place.institution) == 0) {
