@@ -204,6 +204,13 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
                     json_string_value(json_array_get(marks, i)),
                     i + 1 == json_array_size(marks) ? "\n" : "");
     }
+    json_t *claims = json_object_get(r, "claimed_marks");
+    for (size_t i = 0; i < json_array_size(claims); i++) {
+        text_show(text_view(json_string_value(json_array_get(claims, i))), a, sizeof a);
+        engine_text(sink, false, "%s %s%s",
+                    i == 0 ? "    the source claims, not borne out by the rules:" : ",", a,
+                    i + 1 == json_array_size(claims) ? "\n" : "");
+    }
     if (json_is_string(json_object_get(r, "findings"))) {
         engine_text(sink, false, "    findings: %s\n", shown(r, "findings", a));
     }

@@ -4,6 +4,7 @@
 
 #include "node/decision_input.h"
 #include "node/lookup.h"
+#include "node/marks.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 
@@ -94,6 +95,14 @@ age_days(const struct lookup *l, const struct lookup_result *r)
 }
 
 static void
+add_claim_of(const Hr__Report *report, const Hr__Item *item, const char *claim, json_t *list)
+{
+    if (!marks_bear_out(report, item, claim)) {
+        json_array_append_new(list, json_string(claim));
+    }
+}
+
+static void
 add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
 {
     const Hr__Report *report = leaf->report;
@@ -111,10 +120,13 @@ add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
         json_string(item->examined_at[0] != '\0' ? item->examined_at : report->examined_at));
     json_object_set_new(o, "status", json_string(status));
     json_object_set_new(o, "critical", json_boolean(item->critical));
-    json_t *claimed = texts(item->claimed_marks, item->n_claimed_marks);
-    json_t *page = texts(report->claimed_marks, report->n_claimed_marks);
-    json_array_extend(claimed, page);
-    json_decref(page);
+    json_t *claimed = json_array(); /* what holds is no claim any more */
+    for (size_t i = 0; i < item->n_claimed_marks; i++) {
+        add_claim_of(report, item, item->claimed_marks[i], claimed);
+    }
+    for (size_t i = 0; i < report->n_claimed_marks; i++) {
+        add_claim_of(report, NULL, report->claimed_marks[i], claimed);
+    }
     json_object_set_new(o, "marks", decision_marks(report, item));
     json_object_set_new(o, "claimed_marks", claimed);
     json_object_set_new(o, "doubtful", json_boolean(item->doubtful));

@@ -115,3 +115,33 @@ marks_derive(const struct charter *c, const struct policy_set *policy, const cha
     }
     return STATUS_OK;
 }
+
+static bool
+is_in(char *const *list, size_t count, const char *mark)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i], mark) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+marks_bear_out(const Hr__Report *report, const Hr__Item *item, const char *claim)
+{
+    if (item != NULL && is_in(item->marks, item->n_marks, claim)) {
+        return true;
+    }
+    bool others = false;
+    for (size_t i = 0; i < report->n_items; i++) {
+        const Hr__Item *one = report->items[i];
+        if (item == NULL && is_in(one->marks, one->n_marks, claim)) {
+            return true;
+        }
+        others = others || (one != item && one->n_marks > 0);
+    }
+    /* The page's mark is no row's where other rows bear a sign (AMB-HB03). */
+    return (item == NULL || item->n_marks > 0 || !others) &&
+           is_in(report->marks, report->n_marks, claim);
+}

@@ -17,4 +17,8 @@ MUST_USE enum status marks_derive(const struct charter *c, const struct policy_s
                                   const char *institution, int64_t now_s,
                                   struct report_arena *arena, Hr__Report *report);
 
+/* Do the marks of the report bear out what its source claims, for a row or (NULL) for
+ * the page?  If not it is a claim, to be shown as such. */
+bool marks_bear_out(const Hr__Report *report, const Hr__Item *item, const char *claim);
+
 #endif

@@ -255,6 +255,7 @@ run_finish(struct run *r, struct draft *d)
     Hr__Report *report = d->report;
     report->institution =
         report_text(r->arena, text_view(r->o->institution == NULL ? "" : r->o->institution));
+    claims_take(r->arena, report);
     set_status(r, d);
     for (size_t i = 0; i < report->n_items; i++) {
         Hr__Item *item = report->items[i];

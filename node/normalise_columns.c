@@ -72,6 +72,9 @@ static const char *const names[COLUMN_COUNT] = {
     [COLUMN_PROCESSING] = "processing processing_mode_code",
     [COLUMN_HELD] =
         "held hold confidential confidentiality 保密 是否保密 隐私 隐私保护 限制共享",
+    [COLUMN_MARK] =
+        "mark 互认标识 互认标志 互认标记 互认 是否互认 结果互认 互认结果标识 HR标识 "
+        "recognition_mark",
 };
 
 /* Lower case, without what people write differently. */

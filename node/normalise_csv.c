@@ -245,7 +245,8 @@ find_item(struct sheet *s, const struct csv_row *row)
                             unit);
     }
     if (item == NULL && get(s, row, COLUMN_LOCAL_CODE).count == 0) {
-        item = codemap_find(r->o->map, &r->sender, system, get(s, row, COLUMN_ITEM_NAME), unit);
+        item = codemap_find(r->o->map, &r->sender, system,
+                            name_without_claims(get(s, row, COLUMN_ITEM_NAME)), unit);
     }
     return item;
 }
@@ -413,6 +414,10 @@ read_item(struct sheet *s, const struct csv_row *row, const struct codemap_item 
     item->method = copy(s, row, COLUMN_METHOD);
     item->device = copy(s, row, COLUMN_DEVICE);
     item->note = copy(s, row, COLUMN_NOTE);
+    struct view mark;
+    if (claim_of_cell(get(s, row, COLUMN_MARK), &mark)) {
+        add_claim(r->arena, &item->claimed_marks, &item->n_claimed_marks, mark);
+    }
     read_flags(s, row, item);
     read_status(s, row, item);
     char *text = copy(s, row, COLUMN_FINDINGS);

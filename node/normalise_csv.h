@@ -59,6 +59,7 @@ enum csv_column {
     COLUMN_SENDER,
     COLUMN_PROCESSING,
     COLUMN_HELD,
+    COLUMN_MARK,
     COLUMN_COUNT
 };
 

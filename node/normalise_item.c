@@ -145,7 +145,8 @@ observation_item(struct message *m, const struct observation *o, struct view uni
         item = codemap_find(r->o->map, &r->sender, o->other_system, o->other_code, unit);
     }
     if (item == NULL && o->code.count == 0 && o->name.count > 0) {
-        item = codemap_find(r->o->map, &r->sender, o->system, o->name, unit);
+        item =
+            codemap_find(r->o->map, &r->sender, o->system, name_without_claims(o->name), unit);
     }
     return item;
 }

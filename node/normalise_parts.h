@@ -111,6 +111,22 @@ enum text_part text_part_of(struct view code, struct view system, struct view na
 const char *kind_of_section(struct view section);
 const char *kind_of_words(struct view text);
 
+/* ---- marks that the source claims: normalise_marks.c ---- */
+
+enum { REPORT_CLAIMS_MAX = 8 }; /* of one row, of one page */
+
+/* Is all of this text (a note, a flag) a mark?  *mark gets how it is kept. */
+bool claim_of_text(struct view text, struct view *mark);
+/* The same of a cell that is there for marks: yes is one, too. */
+bool claim_of_cell(struct view text, struct view *mark);
+/* The name by which an item is found. */
+struct view name_without_claims(struct view name);
+/* Add a claim to a list, once; what is over REPORT_CLAIMS_MAX is left out. */
+void add_claim(struct report_arena *a, char ***list, size_t *count, struct view mark);
+/* Move the claims of a report out of names, notes and flags, and rows that are
+ * nothing else, to claimed_marks. */
+void claims_take(struct report_arena *a, Hr__Report *r);
+
 /* ---- forms of files ---- */
 
 enum status normalise_hl7(struct run *r, struct view file);

@@ -22,6 +22,17 @@ set_filled(json_t *o, const char *name, const char *value)
     }
 }
 
+/* What the source calls a mark: a claim until the rules bear it out. */
+static void
+set_claims(json_t *o, char *const *claims, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        (void)json_array_append_new(list, json_string(claims[i]));
+    }
+    (void)json_object_set_new(o, "claimed_marks", list);
+}
+
 static json_t *
 item_json(const Hr__Item *item)
 {
@@ -44,6 +55,7 @@ item_json(const Hr__Item *item)
     set_filled(o, "method", item->method);
     set_filled(o, "device", item->device);
     set_filled(o, "note", item->note);
+    set_claims(o, item->claimed_marks, item->n_claimed_marks);
     (void)json_object_set_new(o, "critical", json_boolean(item->critical));
     (void)json_object_set_new(o, "doubtful", json_boolean(item->doubtful));
     return o;
@@ -124,6 +136,7 @@ normalised_json(const struct normalised *n)
         (void)json_array_append_new(items, item_json(r->items[i]));
     }
     (void)json_object_set_new(o, "items", items);
+    set_claims(o, r->claimed_marks, r->n_claimed_marks);
     for (size_t i = 0; i < n->warning_count; i++) {
         char line[512];
         struct problem p = n->warnings[i];
@@ -186,6 +199,9 @@ item_line(struct page *p, const Hr__Item *item)
     more(p, "  ", item->examined_at);
     more(p, "  ", item->critical ? "critical" : "");
     more(p, "  ", item->doubtful ? "doubtful" : "");
+    for (size_t i = 0; i < item->n_claimed_marks; i++) {
+        more(p, i == 0 ? "  claims the mark " : ", ", item->claimed_marks[i]);
+    }
     end(p);
 }
 
@@ -228,6 +244,9 @@ normalised_lines(const struct normalised *n, void (*line)(void *user, const char
     end(&p);
     for (size_t i = 0; i < r->n_items; i++) {
         item_line(&p, r->items[i]);
+    }
+    for (size_t i = 0; i < r->n_claimed_marks; i++) {
+        text_line(&p, "claims the mark", r->claimed_marks[i]);
     }
     text_line(&p, "findings", r->findings);
     text_line(&p, "impression", r->impression);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "node/marks.h"
 #include "proto/identifier.h"
 #include "proto/text.h"
 
@@ -328,12 +329,16 @@ put_claims(struct report_page *p, const struct report_form *f)
     const Hr__Report *r = f->report;
     size_t count = 0;
     for (size_t i = 0; i < r->n_claimed_marks; i++) {
-        put_claim(p, &count, 0, text_view(r->claimed_marks[i]));
+        if (!bears_marks(f) || !marks_bear_out(r, NULL, r->claimed_marks[i])) {
+            put_claim(p, &count, 0, text_view(r->claimed_marks[i]));
+        }
     }
     for (size_t i = 0; i < r->n_items; i++) {
         const Hr__Item *item = r->items[i];
         for (size_t k = 0; k < item->n_claimed_marks; k++) {
-            put_claim(p, &count, i + 1, text_view(item->claimed_marks[k]));
+            if (!bears_marks(f) || !marks_bear_out(r, item, item->claimed_marks[k])) {
+                put_claim(p, &count, i + 1, text_view(item->claimed_marks[k]));
+            }
         }
         struct view name = text_trim(text_view(item->name));
         struct view mark;

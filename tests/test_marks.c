@@ -94,6 +94,35 @@ a_page_mark_counts_for_every_row_when_none_bears_a_sign(void **state)
 }
 
 static void
+a_claim_is_borne_out_by_the_same_mark_at_its_row_or_page_alone(void **state)
+{
+    Hr__Report r;
+    Hr__Item items[2];
+    Hr__Item *list[] = {&items[0], &items[1]};
+    char *star[] = {text_of("★")};
+    char *page[] = {text_of("鄂HR")};
+    (void)state;
+    hr__report__init(&r);
+    hr__item__init(&items[0]);
+    hr__item__init(&items[1]);
+    r.items = list;
+    r.n_items = 2;
+    assert_false(marks_bear_out(&r, &items[0], "★"));
+    items[0].marks = star;
+    items[0].n_marks = 1;
+    r.marks = page;
+    r.n_marks = 1;
+    assert_true(marks_bear_out(&r, &items[0], "★"));
+    assert_true(marks_bear_out(&r, &items[0], "鄂HR"));
+    assert_false(marks_bear_out(&r, &items[0], "互认"));
+    assert_false(marks_bear_out(&r, &items[1], "★"));
+    assert_false(marks_bear_out(&r, &items[1], "鄂HR")); /* another row bears the sign */
+    assert_true(marks_bear_out(&r, NULL, "★"));
+    assert_true(marks_bear_out(&r, NULL, "鄂HR"));
+    assert_false(marks_bear_out(&r, NULL, "*"));
+}
+
+static void
 what_is_claimed_is_kept_and_never_counted(void **state)
 {
     struct marked m;
@@ -176,6 +205,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_is_borne_out_gets_its_sign_and_the_page_its_mark),
         cmocka_unit_test(a_page_mark_counts_for_every_row_when_none_bears_a_sign),
+        cmocka_unit_test(a_claim_is_borne_out_by_the_same_mark_at_its_row_or_page_alone),
         cmocka_unit_test(what_is_claimed_is_kept_and_never_counted),
         cmocka_unit_test(marks_that_came_with_the_report_are_gone_with_their_lists),
         cmocka_unit_test(a_charter_that_does_not_bear_it_out_gives_no_mark),

@@ -53,6 +53,51 @@ test_a_plain_report_is_published(void **state)
     outcome_free(&o);
 }
 
+static void
+test_marks_of_a_source_are_claims_wherever_they_stand(void **state)
+{
+    (void)state;
+    struct outcome o =
+        run(MSH PID OBR "OBX|1|NM|2823-3^★钾^LN||4.1|mmol/L|3.5-5.3||||F\r"
+                        "OBX|2|NM|2951-2^ * 钠（鄂HR）^LN||140|mmol/L|137-147||||F\r"
+                        "NTE|1||互认标识：川渝HR\rNTE|2||溶血\r"
+                        "OBX|3|NM|2075-0^氯 互认^LN||101|mmol/L|99-110|鄂HR|||F\r"
+                        "OBX|4|NM|8867-4^心率(HR)^LN||80|/min|||||F\r"
+                        "OBX|5|ST|57290-9^HLA-B*27^LN||阳性||||||F\r"
+                        "OBX|6|ST|X1^★^L||1||||||F\r"
+                        "OBX|7|ST|HR^互认标识^L||是||||||F\r");
+    EXPECT(&o, "0.items.0.code", "LAB.K");
+    EXPECT(&o, "0.items.0.name", "钾");
+    EXPECT(&o, "0.items.0.claimed_marks.0", "★");
+    EXPECT(&o, "0.items.1.name", "钠");
+    EXPECT(&o, "0.items.1.claimed_marks.0", "*");
+    EXPECT(&o, "0.items.1.claimed_marks.1", "鄂HR");
+    EXPECT(&o, "0.items.1.claimed_marks.2", "川渝HR");
+    EXPECT(&o, "0.items.1.note", "溶血");
+    EXPECT(&o, "0.items.2.name", "氯");
+    EXPECT(&o, "0.items.2.claimed_marks.0", "互认");
+    EXPECT(&o, "0.items.2.claimed_marks.1", "鄂HR");
+    EXPECT(&o, "0.items.2.flags.0", "");
+    EXPECT(&o, "0.items.3.name", "心率(HR)"); /* a heart rate */
+    EXPECT(&o, "0.items.3.claimed_marks.0", "");
+    EXPECT(&o, "0.items.4.name", "HLA-B*27"); /* an allele */
+    EXPECT(&o, "0.items.4.claimed_marks.0", "");
+    EXPECT(&o, "0.items.5.name", "★"); /* else no name would be left */
+    EXPECT(&o, "0.items.6.name", "");  /* the row of the mark is no result */
+    EXPECT(&o, "0.claimed_marks.0", "互认");
+    outcome_free(&o);
+    o = run("报告单号,身份证号,姓名,项目代码,项目名称,编码体系,结果,单位,采样时间,互认标识\n"
+            "B1,11010519491231002X,张晋,2823-3,钾,LN,4.1,mmol/L,2024-03-01 08:03,★\n"
+            "B1,11010519491231002X,张晋,2951-2,钠,LN,140,mmol/L,2024-03-01 08:03,否\n"
+            "B1,11010519491231002X,张晋,2075-0,[互认]氯,LN,101,mmol/L,2024-03-01 08:03,是\n");
+    EXPECT(&o, "0.items.0.claimed_marks.0", "★");
+    EXPECT(&o, "0.items.1.claimed_marks.0", "");
+    EXPECT(&o, "0.items.2.name", "氯");
+    EXPECT(&o, "0.items.2.claimed_marks.0", "互认");
+    EXPECT(&o, "0.items.2.claimed_marks.1", "");
+    outcome_free(&o);
+}
+
 /* ORC-28 (table 0177), PD1-12, a column; what is usual care holds nothing. */
 static void
 test_what_is_confidential_is_held(void **state)
@@ -830,6 +875,7 @@ main(void)
         cmocka_unit_test(test_one_bad_message_loses_nothing_else),
         cmocka_unit_test(test_files_of_other_forms_are_refused_with_a_reason),
         cmocka_unit_test(test_csv_rows_of_one_number_are_one_report),
+        cmocka_unit_test(test_marks_of_a_source_are_claims_wherever_they_stand),
         cmocka_unit_test(test_csv_imaging_has_one_item),
         cmocka_unit_test(test_refused_csv_rows_are_kept_with_their_header),
         cmocka_unit_test(test_bad_code_maps_are_refused_with_row_and_reason),

@@ -73,3 +73,20 @@ echo '{"pack":"taiyuan-2024","at":"2026-11-22T09:00:00+08:00","item":"LAB.K"}' >
 expect 0 policy decide "$work/bare"
 json "each unknown has what settles it" "len(o['unknown']) > 5 and set(o['settle']) == set(o['unknown']) and
     all(s['zh'] and s['en'] for s in o['settle'].values()) and o['default'] == 'ask'" <"$work/out"
+
+# -- what a source claims ----------------------------------------------------------------------
+messages 7 1 --tag G | sed 's/\^钾\^/^★*钾^/' >"$work/claim.hl7"
+expect 0 --json import --dry-run "$work/claim.hl7"
+json "dry run" "o['items'][0]['name'] == '钾' and o['items'][0]['claimed_marks'] == ['★', '*']" <"$work/out"
+expect 0 import --dry-run "$work/claim.hl7"
+out_has "claims the mark ★, *"
+expect 0 --home "$A/h1" import "$work/claim.hl7"
+wait_index "$A/h2" h1 7 1
+lookup 7 0 --json
+json "a claim that holds is a mark, the other stays a claim" "sorted(o['results'][0]['marks']) == ['*', '并HR'] and
+    o['results'][0]['claimed_marks'] == ['★'] and o['results'][0]['name'] == '钾'" <"$work/out"
+lookup 7 0
+out_has "the source claims, not borne out by the rules: ★"
+expect 0 --home "$A/h1" report --html "$work/claim.hl7" -o "$work/claim.html"
+grep -q '来源自称的标识.*“★”' "$work/claim.html" || fail "the page does not show the claim as one"
+! grep -q '“\*”。</p>' "$work/claim.html" || fail "a claim that holds is shown as a claim"
