@@ -36,6 +36,10 @@ COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build"
 
 COMMAND(serve, "the daemon: gossip, look-ups, commands")
 
+COMMAND(backup, "copy the home, also while its daemon runs")
+
+COMMAND(restore, "make a home from a backup")
+
 COMMAND(resume, "let a restored node sign again that can ask no witness")
 
 COMMAND(status, "heads, members, cosigning, staleness, forks, space")
