@@ -21,6 +21,10 @@ COMMAND(import, "results in: HL7 v2 and CSV files; --dry-run shows what they say
 
 COMMAND(release, "give held reports of this hospital to another one, for a time")
 
+COMMAND(outcome, "record what the doctor did: recognized, or repeated and why")
+
+COMMAND(recall, "corrections and withdrawals: who was told, what is overdue")
+
 COMMAND(report, "a report as a page for paper: form, marks, footnotes (HTML)")
 
 /* proofs and rules */

@@ -17,12 +17,12 @@
 #include "proto/civil.h"
 #include "proto/text.h"
 
-enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000 };
+enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000, RECALL_HOURS_MAX = 8760 };
 
 /* ---- the shape ------------------------------------------------------------ */
 
 struct yaml_network {
-    char *name, *listen, *advertise, *tick_ms, *start_wait_ms;
+    char *name, *listen, *advertise, *tick_ms, *start_wait_ms, *recall_overdue_hours;
     char **peers;
     uint32_t peers_count;
 };
@@ -43,6 +43,7 @@ static const cyaml_schema_field_t network_fields[] = {
     TEXT(struct yaml_network, advertise, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, tick_ms, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, start_wait_ms, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_network, recall_overdue_hours, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_SEQUENCE("peers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_network,
                          peers, &text_entry, 0, PEERS_MAX),
     CYAML_FIELD_END};
@@ -169,11 +170,19 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
         line_decimal(text_view(y->start_wait_ms), TICK_MS_MAX, &start_wait_ms) != STATUS_OK) {
         return refuse(r, "start_wait_ms", y->start_wait_ms, "is not a number of milliseconds");
     }
+    uint64_t recall_hours = 0;
+    if (given(y->recall_overdue_hours)[0] != 0 &&
+        line_decimal(text_view(y->recall_overdue_hours), RECALL_HOURS_MAX, &recall_hours) !=
+            STATUS_OK) {
+        return refuse(r, "recall_overdue_hours", y->recall_overdue_hours,
+                      "is not a number of hours, at most 8760");
+    }
     *out = (struct config_network){.name = keep(b, y->name),
                                    .listen = keep(b, given(y->listen)),
                                    .advertise = keep(b, given(y->advertise)),
                                    .tick_ms = (uint32_t)tick_ms,
                                    .start_wait_ms = (uint32_t)start_wait_ms,
+                                   .recall_hours = (uint32_t)recall_hours,
                                    .peer_count = y->peers_count,
                                    .peers = y->peers_count == 0 ? NULL : peers};
     for (uint32_t i = 0; i < y->peers_count; i++) {
@@ -367,6 +376,12 @@ put_network(struct writer *w, const struct config_network *n)
     }
     if (n->start_wait_ms != 0) {
         put(w, "    start_wait_ms: %" PRIu32 "\n", n->start_wait_ms);
+    }
+    put(w, "    # Hours after which a recall that nobody acknowledged is overdue.\n");
+    if (n->recall_hours != 0) {
+        put(w, "    recall_overdue_hours: %" PRIu32 "\n", n->recall_hours);
+    } else {
+        put(w, "    # recall_overdue_hours: 24\n");
     }
 }
 

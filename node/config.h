@@ -20,6 +20,7 @@ struct config_network {
     const char *advertise;    /* what others dial; "": as listen */
     uint32_t tick_ms;         /* of gossip; 0: its default */
     uint32_t start_wait_ms;   /* how long a start waits for witnesses; 0: a minute */
+    uint32_t recall_hours;    /* without acknowledgement a recall is overdue; 0: default */
     size_t peer_count;        /* dial only these; 0: all members */
     const char *const *peers; /* institution codes; NULL when there are none */
 };

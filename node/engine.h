@@ -38,7 +38,7 @@ enum engine_space {
                              the pub log, where it is not <network>/<institution>/pub;
                              "before" and "missing": of the exch log before (engine_recover_io) */
     SPACE_RECEIPT = 2,    /* institution -> newest receipt note of its exch log */
-    SPACE_RELIED = 3,     /* origin 0x00 leaf -> institutions that rely on it */
+    SPACE_RELIED = 3,     /* no longer written: see SPACE_RECALL */
     SPACE_QUARANTINE = 4, /* blob hash -> file, record, reason */
     SPACE_FORK = 5,       /* origin -> blob hash of the proof */
     SPACE_RELEASE = 16,   /* report handle, institution -> until when held reports are given */
@@ -90,6 +90,9 @@ struct network {
     struct publish_context publish;
     struct gathered gathered;
     struct receipts *receipts; /* engine_receipt_io.c */
+    struct recall *recall;     /* engine_recall_io.c */
+    bool recall_changed;       /* it is to look at its rows again */
+    uint64_t recall_signed;    /* size of our signed pub log that it knows */
 };
 
 /* Something to be written in the next transaction.  `write` returns STATUS_OK;
@@ -109,6 +112,7 @@ struct job {
 struct retired;
 struct lookup_run;
 struct gossip_run;
+struct recall_reading;
 
 struct engine {
     char path[HOME_IO_PATH_CHARS];
@@ -129,6 +133,7 @@ struct engine {
     bool asks_wait; /* some of them may be sent now */
     struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
+    struct recall_reading *recall_readings; /* engine_recall_audit_io.c */
     bool stop;
     bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
     bool daemon; /* serve: listens, gossips; else one call, then the end */
@@ -223,11 +228,6 @@ void engine_receipt_forget(struct network *n);
 
 /* HOME/last-signed: what a clean start is measured against (DESIGN 10). */
 void engine_last_signed(struct engine *e);
-
-/* Remember that a decision leaned on this leaf, so that its correction is told. */
-struct candidate;
-MUST_USE enum status engine_note_use(struct network *n, struct store_txn *txn,
-                                     const struct candidate *c, uint64_t at_ms);
 
 /* ---- engine_publish_io.c, engine_charter_io.c, engine_status_io.c -------------- */
 void engine_publish_call(struct engine *e, const struct call *call, struct call_sink *sink);

@@ -5,6 +5,7 @@
 
 #include "node/candidates.h"
 #include "node/engine_lookup.h"
+#include "node/engine_recall.h"
 #include "node/origin.h"
 #include "node/publisher.h"
 #include "proto/log.pb-c.h"
@@ -27,6 +28,8 @@ struct reply {
     size_t key_count; /* of held reports that are released */
     uint64_t key_leaves[LOOKUP_LEAVES_ASKED_MAX];
     uint8_t keys[LOOKUP_LEAVES_ASKED_MAX][KEY_BYTES];
+    size_t given_count; /* leaves of our pub log: the asker relies on them from now on */
+    uint64_t given[LOOKUP_LEAVES_ASKED_MAX];
 };
 
 /* A request under way: from the frame to the commit. */
@@ -38,6 +41,7 @@ struct answer {
     char exch_origin[ORIGIN_CHARS_MAX + 1];
     size_t count;
     struct reply *replies; /* as many as were asked */
+    uint64_t pub_size;     /* of our pub log when it was looked at */
 };
 
 static void
@@ -182,6 +186,7 @@ pack_answered(struct answer *a, struct store_txn *txn, const Hr__Asked *asked, s
         st = give(a, txn, asked->leaves[i], r, &is);
         if (is == GIVEN) {
             given[m.n_leaves++] = asked->leaves[i];
+            r->given[r->given_count++] = asked->leaves[i]->index;
         } else {
             missing[m.n_missing++] = asked->leaves[i];
         }
@@ -235,11 +240,16 @@ static enum status
 write_answer(struct store_txn *txn, void *ctx)
 {
     struct answer *a = ctx;
+    struct recall_place place = engine_recall_place(a->network);
     enum status st = STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < a->count; i++) {
         struct reply *r = &a->replies[i];
         st = engine_exch_append(a->network, txn, (struct view){r->entry, r->entry_count},
                                 &r->index, NULL);
+        for (size_t k = 0; st == STATUS_OK && k < r->given_count; k++) {
+            st = recall_note_given(txn, &place, a->network->pub.origin, r->given[k],
+                                   a->institution, a->pub_size);
+        }
     }
     return st;
 }
@@ -396,7 +406,11 @@ read_request(struct answer *a, struct view message)
         st = STATUS_NO_MEMORY;
     }
     if (st == STATUS_OK) {
+        struct store_log pub;
         st = store_begin_read(a->network->engine->store, &txn);
+        if (st == STATUS_OK && store_log_get(txn, a->network->pub.id, &pub) == STATUS_OK) {
+            a->pub_size = pub.size;
+        }
         memcpy(a->exch_origin, ask->exch_origin, strlen(ask->exch_origin) + 1);
     }
     for (size_t i = 0; st == STATUS_OK && i < ask->n_asked; i++) {

@@ -10,6 +10,7 @@
 #include "node/candidates.h"
 #include "node/control.h"
 #include "node/engine_lookup.h"
+#include "node/engine_recall.h"
 #include "node/gossip_members.h"
 #include "node/keyfile_io.h"
 #include "node/origin.h"
@@ -306,6 +307,7 @@ open_machines(struct engine *e)
         st = gossip_open(&o, net_time_ms(), txn, &n->gossip);
         st = st == STATUS_OK ? engine_reload_charter(n, txn) : st;
         st = st == STATUS_OK ? engine_receipt_open(n, txn) : st;
+        st = st == STATUS_OK ? engine_recall_open(n, txn) : st;
     }
     store_abort(txn);
     for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
@@ -394,6 +396,7 @@ peer_changed(struct network *n, const struct net_event *ev)
         engine_packs_look(n); /* somebody new to ask */
     }
     engine_receipt_peer(n, ev->session, ev->institution, up);
+    engine_recall_peer(n, ev->session, ev->institution, up);
     engine_lookup_peer(n, ev->session, ev->institution, up);
     if (up && (ev->skew_ms > 60000 || ev->skew_ms < -60000)) {
         engine_say(n->engine, "%s: the clock of %s differs from ours by %lld s", n->name,
@@ -422,6 +425,10 @@ net_event(void *ctx, const struct net_event *ev)
         return;
     case FRAME_RECEIPT:
         engine_receipt_frame(n, ev->institution, &ev->frame);
+        return;
+    case FRAME_RELY:
+    case FRAME_RECALL:
+        engine_recall_frame(n, ev->session, ev->institution, &ev->frame);
         return;
     default:
         break;
@@ -556,6 +563,7 @@ engine_close(struct engine *e)
     }
     engine_drop_jobs(e);
     engine_lookup_free(e);
+    engine_recall_audit_free(e);
     engine_gossip_free(e);
     control_close(e->control);
     net_close(e->net);
@@ -564,6 +572,7 @@ engine_close(struct engine *e)
         gossip_close(n->gossip);
         charter_free(n->charter);
         engine_receipt_free(n);
+        engine_recall_close(n);
     }
     store_close(e->store);
     engine_packs_free(e);
@@ -623,6 +632,8 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
                     {"log", engine_log_call},
                     {"resume", engine_resume_call},
                     {"retire", engine_retire_call},
+                    {"outcome", engine_outcome_call},
+                    {"recall", engine_recall_call},
                     {"quarantine", engine_quarantine_call},
                     {"quarantine-drop", engine_quarantine_drop_call},
                     {"quarantine-list", engine_quarantine_list_call}};

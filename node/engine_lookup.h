@@ -60,9 +60,16 @@ struct lookup_run {
 /* engine_lookup_print_io.c: answer the call; the look-up is decided. */
 void engine_lookup_print(struct lookup_run *run);
 
-/* When a decision here leaned on the leaf that `c` corrects; false: never. */
-bool engine_earlier_use(struct network *n, struct store_txn *txn, const struct candidate *c,
-                        uint64_t *at_ms);
+/* engine_use_io.c: a decision here leaned on this result; it stands in `count` entries
+ * of our exch log from `exch` on. */
+MUST_USE enum status engine_note_use(struct network *n, struct store_txn *txn,
+                                     const struct lookup_leaf *leaf, const char *item,
+                                     uint64_t exch, size_t count, uint64_t at_ms);
+
+/* What a look-up says of decisions here that leaned on this leaf, if it is recalled, or
+ * on an earlier version of it; NULL: there is none, and it is not recalled.
+ * {what: corrected | withdrawn, leaf, by, used_at: null = not here}. */
+json_t *engine_recalled_json(struct network *n, const struct lookup_leaf *leaf);
 
 /* engine_receipt_io.c: we owe `institution` a proof of this exch entry / it
  * owes us one of the entry with this hash at this index of its log. */

@@ -617,7 +617,7 @@ engine_lookup_peer(struct network *n, uint32_t session, const char *institution,
 
 static enum status
 write_one_decided(struct store_txn *txn, struct lookup_run *run, const struct lookup_result *r,
-                  const struct lookup_decision *d)
+                  struct lookup_decision *d)
 {
     struct view asked = {NULL, 0};
     if (r != NULL) {
@@ -636,6 +636,9 @@ write_one_decided(struct store_txn *txn, struct lookup_run *run, const struct lo
                                     sizeof entry, &count);
     if (st == STATUS_OK) {
         st = engine_exch_append(run->network, txn, (struct view){entry, count}, &index, NULL);
+    }
+    if (st == STATUS_OK && d != NULL) {
+        d->logged = index;
     }
     return st == STATUS_OK ? store_salt_put(txn, run->network->exch.id, index, run->salt,
                                             (struct view){NULL, 0})
@@ -656,7 +659,9 @@ write_decided(struct store_txn *txn, void *ctx)
             any = true;
         }
         if (st == STATUS_OK && r->item != NULL) {
-            st = engine_note_use(run->network, txn, &l->leaves[r->leaf].c, run->at_ms);
+            st = engine_note_use(run->network, txn, &l->leaves[r->leaf], r->code,
+                                 r->decision_count > 0 ? r->decisions[0].logged : UINT64_MAX,
+                                 r->decision_count, run->at_ms);
         }
     }
     return st == STATUS_OK && !any ? write_one_decided(txn, run, NULL, NULL) : st;

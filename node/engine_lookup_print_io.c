@@ -127,13 +127,14 @@ print_decision(struct call_sink *sink, const json_t *d)
     const char *verdict = json_string_value(json_object_get(d, "verdict"));
     const char *best = json_string_value(json_object_get(d, "at_best"));
     const char *capped = json_string_value(json_object_get(d, "shown"));
+    char decided[256];
     engine_text(sink, false, "    %s: %s%s%s", shown(d, "pack", pack),
                 verdict == NULL ? "?" : verdict, capped == NULL ? "" : ", shown as ",
                 capped == NULL ? "" : capped);
     if (best != NULL && verdict != NULL && strcmp(best, verdict) != 0) {
         engine_text(sink, false, " (at best %s, if what is unknown turns out well)", best);
     }
-    engine_text(sink, false, "\n");
+    engine_text(sink, false, ", decision %s\n", shown(d, "decided", decided));
     if (verdict != NULL && (strcmp(verdict, "must") == 0 || strcmp(verdict, "should") == 0)) {
         print_grounds(sink, d);
     }
@@ -172,6 +173,32 @@ print_duties(struct call_sink *sink, const json_t *r)
                         text == NULL ? "" : text, citation == NULL ? "" : citation);
         }
     }
+}
+
+/* What does not stand any more, or stands in the place of what a decision leaned on. */
+static void
+print_recall(struct call_sink *sink, const json_t *r)
+{
+    char what[256];
+    char at[256];
+    json_t *recalled = json_object_get(r, "recalled");
+    if (json_is_true(json_object_get(r, "correction"))) {
+        engine_text(sink, false, "    this corrects an earlier version\n");
+    }
+    if (recalled == NULL) {
+        return;
+    }
+    if (json_is_string(json_object_get(recalled, "used_at"))) {
+        engine_text(sink, false, "    RECALLED: %s after you used it on %s",
+                    shown(recalled, "what", what), shown(recalled, "used_at", at));
+    } else {
+        engine_text(sink, false, "    RECALLED: %s by its issuer",
+                    shown(recalled, "what", what));
+    }
+    engine_text(sink, false,
+                " (leaf %" JSON_INTEGER_FORMAT ", by leaf %" JSON_INTEGER_FORMAT ")\n",
+                json_integer_value(json_object_get(recalled, "leaf")),
+                json_integer_value(json_object_get(recalled, "by")));
 }
 
 static void
@@ -224,14 +251,7 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
     if (json_is_true(json_object_get(r, "disputed"))) {
         engine_text(sink, false, "    DISPUTED: the issuer's log has two histories\n");
     }
-    if (json_is_true(json_object_get(r, "correction"))) {
-        engine_text(sink, false, "    this corrects an earlier version\n");
-    }
-    if (json_is_string(json_object_get(r, "decided_before"))) {
-        engine_text(sink, false,
-                    "    NOTE: a decision here leaned on the earlier version at %s\n",
-                    shown(r, "decided_before", a));
-    }
+    print_recall(sink, r);
     if (json_is_true(json_object_get(r, "preselected"))) {
         engine_text(sink, false, "    suggested: recognize\n");
     }
@@ -364,22 +384,27 @@ send_evidence(struct lookup_run *run)
     free(bytes);
 }
 
-/* If we decided on what this one corrects, say when. */
+/* What was decided, and on what it leaned that does not stand any more. */
 static void
-add_earlier_use(struct lookup_run *run, const struct lookup_result *r, json_t *o)
+add_recall(struct lookup_run *run, const struct lookup_result *r, json_t *o)
 {
-    const struct candidate *c = &run->lookup->leaves[r->leaf].c;
-    struct store_txn *txn;
-    uint64_t at_ms = 0;
-    if (store_begin_read(run->network->engine->store, &txn) != STATUS_OK) {
+    const char *suffix = strrchr(run->network->exch.origin, '/');
+    json_t *decisions = json_object_get(o, "decisions");
+    for (size_t i = 0; i < r->decision_count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s/%" PRIu64, suffix == NULL ? "" : suffix + 1,
+                 r->decisions[i].logged);
+        json_object_set_new(json_array_get(decisions, i), "decided", json_string(name));
+    }
+    json_t *recalled = engine_recalled_json(run->network, &run->lookup->leaves[r->leaf]);
+    if (recalled == NULL) {
         return;
     }
-    if (engine_earlier_use(run->network, txn, c, &at_ms) && at_ms != 0) {
-        char text[26];
-        decision_time((int64_t)(at_ms / 1000), text);
-        json_object_set_new(o, "decided_before", json_string(text));
+    json_object_set_new(o, "recalled", recalled);
+    json_t *used = json_object_get(recalled, "used_at");
+    if (json_is_string(used)) {
+        json_object_set(o, "decided_before", used);
     }
-    store_abort(txn);
 }
 
 void
@@ -390,7 +415,7 @@ engine_lookup_print(struct lookup_run *run)
     json_t *results = json_array();
     for (size_t i = 0; i < l->result_count; i++) {
         json_t *r = lookup_result_json(l, &l->results[i]);
-        add_earlier_use(run, &l->results[i], r);
+        add_recall(run, &l->results[i], r);
         json_array_append_new(results, r);
     }
     char at[26];

@@ -5,6 +5,7 @@
 
 #include "crypto/checkpoint.h"
 #include "node/engine.h"
+#include "node/engine_recall.h"
 #include "proto/text.h"
 #include "store/index.h"
 
@@ -297,6 +298,7 @@ wait_ms(struct engine *e, int timeout_ms)
         }
     }
     until = earlier(until, engine_lookup_deadline_ms(e));
+    until = earlier(until, engine_recall_deadline_ms(e));
     if (e->jobs != NULL || until <= now) {
         return 0;
     }
@@ -343,6 +345,7 @@ engine_turn(struct engine *e, int timeout_ms)
     }
     engine_lookup_send(e); /* to peers that came up */
     engine_lookup_tick(e, now);
+    engine_recall_tick(e, now);
     if (e->jobs != NULL) {
         e->idle_since_ms = now;
     }

@@ -19,6 +19,14 @@ int64_t engine_recall_deadline_ms(const struct engine *e);
 /* For recall_note_* inside of a job's `write`. */
 struct recall_place engine_recall_place(struct network *n);
 
+/* Hours after which a recall is overdue; `args` may say other ones. */
+uint64_t engine_recall_hours(const struct network *n, const json_t *args);
+
+/* engine_recall_audit_io.c: read exchange logs on, a part in each turn. */
+void engine_recall_audit(struct network *n, const json_t *args, struct call_sink *sink);
+void engine_recall_audit_tick(struct engine *e);
+void engine_recall_audit_free(struct engine *e);
+
 /* engine_recall_list_io.c: {outstanding, overdue, heard, relies_open} for `status`. */
 MUST_USE json_t *engine_recall_json(struct network *n);
 /* The call `recall`, and `outcome` (engine_outcome_io.c). */

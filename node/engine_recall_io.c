@@ -126,8 +126,11 @@ step(struct network *n, struct recall_event *event)
         const struct recall_action *a = &u.actions[i];
         switch (a->type) {
         case RECALL_SEND:
-            (void)net_send(e->net, a->session, 0, a->kind, true, a->message,
-                           (struct view){NULL, 0}) /* repeated until it is answered */;
+            /* A full queue or a lost session: it is repeated until it is answered. */
+            if (net_send(e->net, a->session, 0, a->kind, true, a->message,
+                         (struct view){NULL, 0}) == STATUS_NO_MEMORY) {
+                engine_say(e, "recalls: %s", status_text(STATUS_NO_MEMORY));
+            }
             break;
         case RECALL_DIAL:
             if (e->daemon) { /* a single command talks to nobody but whom it asks */
@@ -179,6 +182,7 @@ engine_recall_peer(struct network *n, uint32_t session, const char *institution,
 void
 engine_recall_tick(struct engine *e, int64_t now_ms)
 {
+    engine_recall_audit_tick(e);
     for (size_t i = 0; i < e->network_count; i++) {
         struct network *n = &e->networks[i];
         if (n->recall == NULL || n->charter == NULL) {
@@ -197,11 +201,11 @@ engine_recall_tick(struct engine *e, int64_t now_ms)
 int64_t
 engine_recall_deadline_ms(const struct engine *e)
 {
-    int64_t next = INT64_MAX;
+    int64_t next = e->recall_readings != NULL ? 0 : INT64_MAX;
     for (size_t i = 0; i < e->network_count; i++) {
         const struct network *n = &e->networks[i];
-        int64_t due = n->recall == NULL || n->charter == NULL ? INT64_MAX
-                                                              : recall_deadline_ms(n->recall);
+        int64_t due =
+            n->recall == NULL || n->charter == NULL ? INT64_MAX : recall_deadline_ms(n->recall);
         next = due < next ? due : next;
     }
     return next;

@@ -5,6 +5,7 @@
 
 #include "node/decision_input.h"
 #include "node/engine.h"
+#include "node/engine_recall.h"
 #include "proto/text.h"
 
 static void
@@ -125,6 +126,7 @@ network_json(struct network *n)
     json_object_set_new(o, "network_keys", json_integer((json_int_t)n->epoch_count));
     charter_json(n, o);
     json_object_set_new(o, "packs", engine_packs_json(n));
+    json_object_set_new(o, "recalls", engine_recall_json(n));
     json_object_set_new(o, "logs", logs_json(n));
     json_object_set_new(o, "peers", peers_json(n));
     return o;
@@ -150,6 +152,26 @@ status_json(struct engine *e)
                       (int)space.used_percent, "publishing_stops", space.publishing_stops));
     }
     return o;
+}
+
+static void
+print_recalls(struct call_sink *sink, const json_t *r)
+{
+    json_int_t open = json_integer_value(json_object_get(r, "outstanding"));
+    json_int_t overdue = json_integer_value(json_object_get(r, "overdue"));
+    json_int_t heard = json_integer_value(json_object_get(r, "heard"));
+    if (open > 0) {
+        engine_text(sink, false,
+                    "  recalls of ours: %" JSON_INTEGER_FORMAT
+                    " not acknowledged yet, %" JSON_INTEGER_FORMAT " OVERDUE\n",
+                    open, overdue);
+    }
+    if (heard > 0) {
+        engine_text(sink, false,
+                    "  RECALLED by their issuers: %" JSON_INTEGER_FORMAT
+                    " results that were used here (huren recall list)\n",
+                    heard);
+    }
 }
 
 static void
@@ -190,6 +212,7 @@ print_network(struct call_sink *sink, json_t *n)
     engine_text(sink, false, "  signing: pub %s; exch %s\n",
                 json_string_value(json_object_get(json_object_get(signing, "pub"), "text")),
                 json_string_value(json_object_get(json_object_get(signing, "exch"), "text")));
+    print_recalls(sink, json_object_get(n, "recalls"));
     json_t *list = json_object_get(n, "logs");
     for (size_t i = 0; i < json_array_size(list); i++) {
         json_t *l = json_array_get(list, i);

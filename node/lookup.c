@@ -7,6 +7,7 @@
 #include "crypto/record.h"
 #include "node/frontier.h"
 #include "node/origin.h"
+#include "node/recall_rows.h"
 #include "proto/pbcheck.h"
 #include "store/kv.h"
 #include "store/log.h"
@@ -115,6 +116,21 @@ note_heads(struct lookup *l, struct store_txn *txn)
     return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
+/* Were we told that it does not stand any more, while our copy of the log does not
+ * show that yet? */
+static enum status
+take_recall(const struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf)
+{
+    struct recall_row row = recall_row_of(RECALL_HEARD, "", leaf->c.origin, leaf->c.leaf);
+    enum status st = recall_row_get(txn, l->place.network, &row);
+    if (st == STATUS_OK) {
+        leaf->state = LOOKUP_WITHDRAWN;
+        leaf->recalled = row.what;
+        leaf->recalled_by = row.by;
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
 static bool
 is_eligible(const struct lookup *l, const struct candidate *c)
 {
@@ -173,8 +189,14 @@ take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *fo
         struct lookup_leaf *leaf = &l->leaves[l->leaf_count++];
         leaf->c = *c;
         leaf->state = LOOKUP_WITHDRAWN;
+        leaf->recalled = 2;
+        leaf->recalled_by = c->replaced_by;
         if (c->state == CANDIDATE_LIVE) {
             leaf->state = LOOKUP_WANTED;
+            leaf->recalled = 0;
+            st = take_recall(l, txn, leaf);
+        }
+        if (st == STATUS_OK && leaf->state == LOOKUP_WANTED) {
             st = take_local(l, txn, leaf);
         }
     }
@@ -343,6 +365,7 @@ lookup_record(struct lookup *l, const char *institution, const char *origin, uin
         memcpy(wanted->k, key, KEY_BYTES);
         wanted->released = true;
     }
+    wanted->given = true;
     return keep_record(wanted, record);
 }
 

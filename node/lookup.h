@@ -81,14 +81,18 @@ struct lookup_decision {
     json_t *json; /* as policy_decision_to_json writes it */
     struct hr_decision decision;
     enum hr_verdict shown; /* after the rule of several packs */
+    uint64_t logged;       /* its Decided entry in our exch log: the engine says it */
 };
 
 /* One leaf under the patient's token that may answer. */
 struct lookup_leaf {
     struct candidate c;
     enum lookup_state state;
-    uint8_t *record; /* malloced */
+    uint8_t recalled;     /* 1 corrected, 2 withdrawn, as we were told or the log says */
+    uint64_t recalled_by; /* by this entry */
+    uint8_t *record;      /* malloced */
     size_t record_bytes;
+    bool given;    /* by its issuer, in this look-up, who has logged that */
     bool released; /* record_key below was given by the issuer: a held report */
     uint8_t k[KEY_BYTES];
     struct pb_arena *arena; /* of the report */

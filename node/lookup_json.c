@@ -21,7 +21,7 @@ state_text(const struct lookup_leaf *leaf)
 {
     switch (leaf->state) {
     case LOOKUP_WITHDRAWN:
-        return "withdrawn";
+        return leaf->recalled == 1 ? "corrected, the new version is not here yet" : "withdrawn";
     case LOOKUP_HELD:
         return "held by the issuer";
     case LOOKUP_SILENT:

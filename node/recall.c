@@ -17,17 +17,17 @@ enum { KEYS_MAX = 8, TICKETS_MAX = 4096, PUBLISH_TAG = 0x0a };
 /* What is known of one other institution since the start. */
 struct peer {
     char institution[INSTITUTION_CHARS_MAX + 1];
-    uint32_t session;    /* 0: none is up */
-    bool work;           /* it is to be told something */
-    bool early;          /* a notice waits for our log to be signed */
-    int64_t due_ms;      /* when it is tried next */
-    int64_t tried_ms;    /* last; 0: never */
-    int64_t backoff_ms;  /* after that */
-    unsigned waiting;    /* sent and not answered in this round */
-    unsigned writes;     /* under way for it */
-    int64_t budget;      /* new rows, in thousandths */
-    int64_t budget_ms;   /* as of then */
-    int64_t said_ms;     /* 0: never */
+    uint32_t session;             /* 0: none is up */
+    bool work;                    /* it is to be told something */
+    bool early;                   /* a notice waits for our log to be signed */
+    int64_t due_ms;               /* when it is tried next */
+    int64_t tried_ms;             /* last; 0: never */
+    int64_t backoff_ms;           /* after that */
+    unsigned waiting;             /* sent and not answered in this round */
+    unsigned writes;              /* under way for it */
+    int64_t budget;               /* new rows, in thousandths */
+    int64_t budget_ms;            /* as of then */
+    int64_t said_ms;              /* 0: never */
     struct recall_row rely, tell; /* where the next round begins */
     bool rely_begun, tell_begun;
 };
@@ -348,8 +348,7 @@ take_rely(struct step *s, struct peer *p, const char *origin, uint64_t leaf)
             return;
         }
     }
-    struct recall_store store =
-        store_of(RECALL_STORE_RELYING, p->institution, origin, leaf, 0);
+    struct recall_store store = store_of(RECALL_STORE_RELYING, p->institution, origin, leaf, 0);
     if (s->status != STATUS_OK || is_under_way(s->r, &store)) {
         return;
     }
@@ -398,14 +397,12 @@ contradicts(struct step *s, const Hr__Recall *m, const struct recall_entry *what
     bool withdraw;
     enum status st = store_log_find(s->e->txn, text_view(m->old->origin), &log);
     st = st == STATUS_OK ? store_entry_get(s->e->txn, log.id, m->old->index, &bytes) : st;
-    if (st == STATUS_OK &&
-        (recall_entry_read(bytes, &old) != STATUS_OK || old.withdraw ||
-         memcmp(old.token, what->token, TOKEN_BYTES) != 0)) {
+    if (st == STATUS_OK && (recall_entry_read(bytes, &old) != STATUS_OK || old.withdraw ||
+                            memcmp(old.token, what->token, TOKEN_BYTES) != 0)) {
         return true;
     }
-    st = st == STATUS_OK
-             ? recall_replaced(s->e->txn, log.id, m->old->index, &first, &withdraw)
-             : st;
+    st = st == STATUS_OK ? recall_replaced(s->e->txn, log.id, m->old->index, &first, &withdraw)
+                         : st;
     if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
         s->status = st;
     }
@@ -435,8 +432,8 @@ take_recall(struct step *s, struct peer *p, const Hr__Recall *m)
         complain(s, p, "recalls more at once than is taken; it will have to repeat it");
         return;
     }
-    size_t count = s->r->options.log_keys(s->r->options.ctx, text_view(m->by->origin), keys,
-                                          KEYS_MAX);
+    size_t count =
+        s->r->options.log_keys(s->r->options.ctx, text_view(m->by->origin), keys, KEYS_MAX);
     enum status st = recall_proof_check(m, keys, count, s->e->now_s, &what);
     if (st != STATUS_OK || contradicts(s, m, &what)) {
         complain(s, p, "sent a recall that its log does not show");
@@ -625,9 +622,9 @@ send_notices(struct step *s, struct peer *p)
                                      &p->tell_begun)) == STATUS_OK) {
             size_t count;
             seen++;
-            enum status made = recall_proof_make(s->e->txn, p->tell.origin, p->tell.leaf,
-                                                 p->tell.by, bytes, RECALL_MESSAGE_BYTES_MAX,
-                                                 &count);
+            enum status made =
+                recall_proof_make(s->e->txn, p->tell.origin, p->tell.leaf, p->tell.by, bytes,
+                                  RECALL_MESSAGE_BYTES_MAX, &count);
             if (made == STATUS_OK && send_bytes(s, p->session, FRAME_RECALL, bytes, count)) {
                 p->waiting++;
             }
@@ -649,9 +646,8 @@ has_work(struct step *s, const struct peer *p)
     static const enum recall_kind kinds[] = {RECALL_RELY_OPEN, RECALL_TELLING};
     bool any = false;
     for (size_t i = 0; i < 2 && !any; i++) {
-        enum status st =
-            recall_row_any(s->e->txn, s->r->options.network, RECALL_FIRST,
-                           recall_row_of(kinds[i], p->institution, "", 0), &any);
+        enum status st = recall_row_any(s->e->txn, s->r->options.network, RECALL_FIRST,
+                                        recall_row_of(kinds[i], p->institution, "", 0), &any);
         s->status = st == STATUS_OK ? s->status : st;
     }
     return any;
@@ -681,8 +677,8 @@ try_peer(struct step *s, struct peer *p, unsigned *dials)
     }
     p->due_ms = s->e->now_ms + p->backoff_ms;
     p->backoff_ms *= 2;
-    p->backoff_ms = p->backoff_ms > RECALL_BACKOFF_MS_MAX ? RECALL_BACKOFF_MS_MAX
-                                                          : p->backoff_ms;
+    p->backoff_ms =
+        p->backoff_ms > RECALL_BACKOFF_MS_MAX ? RECALL_BACKOFF_MS_MAX : p->backoff_ms;
 }
 
 static void
@@ -833,8 +829,8 @@ sweep_one(struct step *s)
     if (has_row(s, &row) || origin_parse(text_view(r->sweep.origin), &o) != STATUS_OK) {
         return;
     }
-    enum status st = recall_known(s->e->txn, r->options.network, r->sweep.origin,
-                                  r->sweep.leaf, &by, &what, &heard_ms);
+    enum status st = recall_known(s->e->txn, r->options.network, r->sweep.origin, r->sweep.leaf,
+                                  &by, &what, &heard_ms);
     if (st != STATUS_OK) {
         s->status = st == STATUS_NOT_FOUND ? s->status : st;
         return;

@@ -34,24 +34,24 @@
 #include "store/store.h"
 
 enum {
-    RECALL_BACKOFF_MS = 2000,         /* first repeat; doubles */
-    RECALL_BACKOFF_MS_MAX = 600000,   /* up to this */
-    RECALL_SEND_AT_ONCE = 32,         /* of each kind to one peer */
-    RECALL_DIALS_AT_ONCE = 8,         /* in one step */
-    RECALL_SWEEP_MS = 600000,         /* between sweeps */
-    RECALL_SWEEP_FIRST_MS = 5000,     /* after the start */
-    RECALL_SWEEP_ROWS = 128,          /* in one step */
-    RECALL_SCAN_ENTRIES = 2048,       /* of our log in one step */
-    RECALL_WRITES_MAX = 256,          /* under way for one peer */
-    RECALL_BUDGET = 8192,             /* new rows of one peer at once, */
-    RECALL_BUDGET_S = 16,             /* and a second */
-    RECALL_SAY_MS = 60000,            /* one line a peer */
-    RECALL_OVERDUE_HOURS = 24,        /* unless the configuration says otherwise */
+    RECALL_BACKOFF_MS = 2000,       /* first repeat; doubles */
+    RECALL_BACKOFF_MS_MAX = 600000, /* up to this */
+    RECALL_SEND_AT_ONCE = 32,       /* of each kind to one peer */
+    RECALL_DIALS_AT_ONCE = 8,       /* in one step */
+    RECALL_SWEEP_MS = 600000,       /* between sweeps */
+    RECALL_SWEEP_FIRST_MS = 5000,   /* after the start */
+    RECALL_SWEEP_ROWS = 128,        /* in one step */
+    RECALL_SCAN_ENTRIES = 2048,     /* of our log in one step */
+    RECALL_WRITES_MAX = 256,        /* under way for one peer */
+    RECALL_BUDGET = 8192,           /* new rows of one peer at once, */
+    RECALL_BUDGET_S = 16,           /* and a second */
+    RECALL_SAY_MS = 60000,          /* one line a peer */
+    RECALL_OVERDUE_HOURS = 24,      /* unless the configuration says otherwise */
 };
 
 struct recall_options {
     const char *network, *institution; /* our own; borrowed, as all here */
-    const char *pub_origin; /* where we publish; looked at again in each step */
+    const char *pub_origin;            /* where we publish; looked at again in each step */
     void *ctx;
     /* The keys that may have signed heads of this origin (charter_log_keys). */
     size_t (*log_keys)(void *ctx, struct view origin, struct note_key *keys, size_t max);

@@ -264,9 +264,9 @@ store_acknowledged(struct store_txn *txn, const struct recall_place *p,
     row.kind = RECALL_TOLD;
     row.then_ms = p->at_ms;
     st = st == STATUS_OK ? recall_row_put(txn, p->network, &row) : st;
-    return st == STATUS_OK ? append_recalled(txn, p, s->origin, s->leaf, s->by, s->who,
-                                             SIDE_ACKNOWLEDGED)
-                           : st;
+    return st == STATUS_OK
+               ? append_recalled(txn, p, s->origin, s->leaf, s->by, s->who, SIDE_ACKNOWLEDGED)
+               : st;
 }
 
 /* ---- who relies ---- */

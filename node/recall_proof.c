@@ -18,8 +18,7 @@ recall_entry_read(struct view bytes, struct recall_entry *out)
     ProtobufCBinaryData token = {0, NULL};
     *out = (struct recall_entry){0};
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
-    enum status st =
-        pb_unpack(&hr__pub_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena, &m);
+    enum status st = pb_unpack(&hr__pub_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena, &m);
     const Hr__PubEntry *e = st == STATUS_OK ? (const Hr__PubEntry *)m : NULL;
     if (e != NULL && e->what_case == HR__PUB_ENTRY__WHAT_PUBLISH) {
         token = e->publish->token;
@@ -63,9 +62,8 @@ take_hit(void *context, uint32_t log, uint64_t leaf)
         return true;
     }
     s->status = store_entry_get(s->txn, log, leaf, &bytes);
-    if (s->status == STATUS_OK && recall_entry_read(bytes, &e) == STATUS_OK &&
-        e.replaces_one && e.replaces == s->leaf &&
-        memcmp(e.token, s->token, TOKEN_BYTES) == 0) {
+    if (s->status == STATUS_OK && recall_entry_read(bytes, &e) == STATUS_OK && e.replaces_one &&
+        e.replaces == s->leaf && memcmp(e.token, s->token, TOKEN_BYTES) == 0) {
         s->found = true;
         s->withdraw = e.withdraw;
         s->by = leaf;
@@ -114,9 +112,9 @@ recall_proof_make(struct store_txn *txn, const char *origin, uint64_t old, uint6
                             !what.replaces_one || what.replaces != old)) {
         st = STATUS_REFUSED;
     }
-    st = st == STATUS_OK ? store_prove_inclusion(txn, log.id, by, head.size, &head.root, proof,
-                                                 &hash_count)
-                         : st;
+    st = st == STATUS_OK
+             ? store_prove_inclusion(txn, log.id, by, head.size, &head.root, proof, &hash_count)
+             : st;
     if (st != STATUS_OK) {
         return st;
     }

@@ -202,10 +202,9 @@ recall_row_next(struct store_txn *txn, const char *network, enum recall_scope sc
         *begun ? whole_name(row, after_bytes) : name_of(row, scope, after_bytes);
     struct view name;
     struct view value;
-    enum status st =
-        store_kv_next(txn, RECALL_SPACE, text_view(network), after, &name, &value);
-    if (st == STATUS_OK && (name.count < prefix.count ||
-                            memcmp(name.bytes, prefix.bytes, prefix.count) != 0)) {
+    enum status st = store_kv_next(txn, RECALL_SPACE, text_view(network), after, &name, &value);
+    if (st == STATUS_OK &&
+        (name.count < prefix.count || memcmp(name.bytes, prefix.bytes, prefix.count) != 0)) {
         st = STATUS_NOT_FOUND;
     }
     if (st != STATUS_OK) {

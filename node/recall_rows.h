@@ -6,16 +6,16 @@
  * the transaction of the entries that it belongs to.  No patient stands in them.
  *
  *   kind       name                              by    at            then
- *   RELYING    origin, leaf, who                       since         who relies on a leaf of ours
- *   TELLING    who, origin, leaf                 leaf  logged        to be told, not acknowledged
- *   TOLD       origin, leaf, who                 leaf  logged        acknowledged
- *   RELIED     origin, leaf                            logged        kept by the issuer (0: not yet)
- *   RELY_OPEN  issuer, origin, leaf                    logged        the issuer is to be told
- *   USE        origin, leaf, exch log and entry        of decision   a decision here leaned on it
- *   HEARD      origin, leaf                      leaf  logged        what we relied on was recalled
- *   OUTCOME    exch log and entry                entry logged        of a decision; `what`
- *   SCANNED    origin                            size                own log: replacements below `by`
- *                                                                    were looked at
+ *   RELYING    origin, leaf, who                       since         who relies on a leaf of
+ * ours TELLING    who, origin, leaf                 leaf  logged        to be told, not
+ * acknowledged TOLD       origin, leaf, who                 leaf  logged        acknowledged
+ *   RELIED     origin, leaf                            logged        kept by the issuer (0: not
+ * yet) RELY_OPEN  issuer, origin, leaf                    logged        the issuer is to be
+ * told USE        origin, leaf, exch log and entry        of decision   a decision here leaned
+ * on it HEARD      origin, leaf                      leaf  logged        what we relied on was
+ * recalled OUTCOME    exch log and entry                entry logged        of a decision;
+ * `what` SCANNED    origin                            size                own log: replacements
+ * below `by` were looked at
  */
 #ifndef NODE_RECALL_ROWS_H
 #define NODE_RECALL_ROWS_H
