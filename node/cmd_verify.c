@@ -12,6 +12,7 @@
 #include "node/home_io.h"
 #include "node/policy_home_io.h"
 #include "node/policy_io.h"
+#include "node/verify_recall_io.h"
 #include "proto/text.h"
 #include "store/charter.h"
 
@@ -32,8 +33,16 @@ const char cmd_verify_help[] =
     "and\n"
     "               of the home are known; the charter in the file names the rest by hash\n"
     "\n"
-    "exit: 0 verified, 1 not verified, 2 could not tell (no root, not readable, or a pack or\n"
-    "annex is not here, so that a decision could not be made again)\n";
+    "Evidence stays authentic when its result is corrected or withdrawn.  What the home knows "
+    "of\n"
+    "that is said, also with --root: recalled, not recalled as of its copy of the log, or not "
+    "known.\n"
+    "\n"
+    "exit: 0 verified, 1 not verified, or verified and recalled by its issuer, 2 could not "
+    "tell\n"
+    "(no root, not readable, or a pack or annex is not here, so that a decision could not be "
+    "made\n"
+    "again)\n";
 
 /* A root and what its document points to. */
 struct trusted {
@@ -230,7 +239,17 @@ report_found(struct cli *cli, const char *path, struct evidence_found *f)
 {
     bool told = f->decisions_unknown == 0;
     json_object_set_new(f->json, "verified", told ? json_true() : json_null());
+    bool recalled = verify_recall_add(cli, f->json);
     print_found(cli, path, f);
+    if (!cli->json) {
+        verify_recall_print(cli, f->json);
+    }
+    if (recalled) {
+        return cli_error(cli, CLI_NO,
+                         "%s: it is authentic, and the result in it was recalled by its "
+                         "issuer: do not rely on it, look it up again",
+                         path);
+    }
     if (told) {
         return CLI_YES;
     }

@@ -58,3 +58,87 @@ wait_recall h1 "[(r['side'], r['institution'], r['leaf'], r['by'], r['what']) fo
 recalls h3
 json "h3 was told" "len(o) == 1 and o[0]['side'] == 'heard' and o[0]['institution'] == 'h1' and (o[0]['leaf'], o[0]['by']) == (0, 6) and
     [(u['item'], u['outcome'], u['decided'], len(u['question'])) for u in o[0]['uses']] == [('LAB.K', 'recognized', '$decision', 64)]" <<<"[$(paste -sd, "$work/recalls")]"
+
+# -- what was recalled is shown ----------------------------------------------------------------
+expect 1 --home "$A/h3" verify "$work/k.hre"
+out_has "k.hre: verified"
+out_has "RECALLED: corrected by its issuer in entry 6; this home was told at"
+err_has "authentic, and the result in it was recalled"
+expect 1 --home "$A/h3" --json verify "$work/k.hre" --root "$A/authority/root-1.charter"
+json "verify --json" "o['verified'] is True and o['recalled']['what'] == 'corrected' and o['recalled']['by'] == 6 and o['recalled']['heard_at']" <"$work/out"
+wait_index "$A/h2" h1 7 2
+expect 1 --home "$A/h2" verify "$work/k.hre" # was not told: its copy of the log says so
+out_has "RECALLED: corrected by its issuer in entry 6"
+alone verify "$work/k.hre" --root "$A/authority/root-1.charter" >"$work/out" 2>"$work/err" || fail "verify without a home"
+out_has "is not known here"
+wait_index "$A/h3" h1 7 2
+expect 0 --home "$A/h3" --json lookup --patient "$me" --item LAB.K
+json "the new value, with a word of the old one" "[(r['value'], r['leaf'], r['correction']) for r in o['results']] == [('4.60', 6, True)] and
+    o['results'][0]['recalled']['what'] == 'corrected' and o['results'][0]['recalled']['leaf'] == 0 and
+    o['results'][0]['recalled']['used_at'] == o['results'][0]['decided_before']" <"$work/out"
+expect 0 --home "$A/h3" lookup --patient "$me" --item LAB.K
+out_has "RECALLED: corrected after you used it on "
+
+# -- a withdrawal while the other is away, with restarts of the issuer ---------------------------
+two=RI:$(card 2)
+expect 0 --home "$A/h3" lookup --patient "$two" --item LAB.K
+expect 0 --home "$A/h2" lookup --patient "$two" --item LAB.K
+stop h3
+messages 2 1 --tag A --status X >"$work/x.hl7"
+expect 0 --home "$A/h1" import "$work/x.hl7"
+wait_recall h1 "[(r['institution'], r['acknowledged_at'] is not None) for r in o if r['leaf'] == 2] == [('h3', False), ('h2', True)]"
+stop h1
+expect 0 --home "$A/h1" --json recall list --open # without a daemon, too
+json "one is open" "[(r['institution'], r['leaf'], r['what'], r['overdue']) for r in o] == [('h3', 2, 'withdrawn', False)]" <<<"[$(paste -sd, "$work/out")]"
+expect 1 --home "$A/h1" recall list --open --hours 0
+out_has "told h3: leaf 2 of $NET/h1/pub was withdrawn by leaf 7"
+out_has "NOT ACKNOWLEDGED, OVERDUE"
+start h1
+wait_status "$A/h1" 30 "n['recalls'] == {'outstanding': 1, 'overdue': 0, 'heard': 0, 'relies_open': 0}"
+# The regulator reads it from h1's exchange log alone.
+for i in $(seq 300); do
+    "$HUREN" --home "$A/regulator" --json recall overdue --hours 0 >"$work/out" 2>"$work/err" && code=0 || code=$?
+    [ "$code" = 1 ] && grep -q '"institution":"h3".*"leaf":2' "$work/out" && break
+    sleep 0.1
+done
+json "the regulator's list" "[(r['state'], r['issuer'], r['institution'], r['leaf'], r['by'], r['acknowledged_at']) for r in o if r['state'] == 'overdue'] ==
+    [('overdue', 'h1', 'h3', 2, 7, None)]" <<<"[$(paste -sd, "$work/out")]"
+expect 0 --home "$A/regulator" recall overdue
+out_has "0 overdue, 0 not told, 1 waiting, 2 acknowledged"
+start h3
+wait_recall h1 "[r['acknowledged_at'] is not None for r in o if r['leaf'] == 2] == [True, True]"
+wait_status "$A/h3" 30 "n['recalls']['heard'] == 2 and log['h1/pub']['size'] >= 8"
+expect 0 --home "$A/h3" recall list
+out_has "used: LAB.K decided"
+for i in $(seq 300); do
+    "$HUREN" --home "$A/regulator" recall overdue --hours 0 >"$work/out" 2>"$work/err" && break
+    sleep 0.1
+done
+out_has "0 overdue, 0 not told, 0 waiting, 3 acknowledged"
+expect 1 --home "$A/h3" lookup --patient "$two" --item LAB.K
+out_has "RECALLED: withdrawn after you used it on "
+
+# -- the wrong patient --------------------------------------------------------------------------
+wrong=RI:$(card 3)
+expect 0 --home "$A/h3" lookup --patient "$wrong" --item LAB.K
+messages 3 1 --tag A --value 4.10 --status C | sed "s/$(card 3)/$(card 40)/" >"$work/w.hl7"
+expect 0 --home "$A/h1" import "$work/w.hl7"
+wait_recall h3 "[(r['what'], r['uses'][0]['item']) for r in o if r['leaf'] == 3] == [('withdrawn', 'LAB.K')]"
+wait_index "$A/h3" h1 10 2
+expect 1 --home "$A/h3" --json lookup --patient "$wrong" --item LAB.K
+json "not this patient's" "[(r['status'], r['preselected'], r['recalled']['what']) for r in o['results']] == [('withdrawn', False, 'withdrawn')]" <"$work/out"
+expect 0 --home "$A/h3" lookup --patient "RI:$(card 40)" --item LAB.K
+
+# -- outcomes -----------------------------------------------------------------------------------
+expect 0 --home "$A/h3" outcome "$decision" repeated --code NEG.EMERGENCY --code NEG.RAPID_CHANGE
+err_has "recognized was logged for this decision before"
+expect 2 --home "$A/h3" outcome "$decision" repeated
+err_has "a repeat needs a coded reason"
+expect 2 --home "$A/h3" outcome "$decision" repeated --code NEG.NOTHING
+expect 1 --home "$A/h3" outcome "${decision%/*}/99999" recognized
+err_has "no such decision"
+expect 2 --home "$A/h3" recall lost
+stop h3
+# The note, and every patient, stay out of the log and of what is printed.
+expect 0 --home "$A/h3" log tiles exch "$work/tiles"
+! grep -rqF -e "the doctor's words" -e "$(card 0)" -e "$(card 3)" "$work/tiles" "$A"/h*/serve.log || fail "a log shows a note or a patient"
