@@ -212,7 +212,8 @@ engine_last_signed(struct engine *e)
     char error[HOME_IO_ERROR_CHARS];
     for (size_t i = 0; e->unclean && i < e->network_count; i++) {
         const struct network *n = &e->networks[i];
-        if (n->charter != NULL && !gossip_may_sign(n->gossip, text_view(n->pub.origin))) {
+        if (n->charter != NULL && (!gossip_may_sign(n->gossip, text_view(n->pub.origin)) ||
+                                   !gossip_settled(n->gossip))) {
             return; /* else the next start would pass for a clean one */
         }
     }

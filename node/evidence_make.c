@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/checkpoint.h"
+#include "node/cosigned.h"
 #include "node/evidence.h"
 #include "node/evidence_format.h"
 #include "node/origin.h"
@@ -183,11 +184,11 @@ static enum status
 add_head(struct making *m, const struct lookup_leaf *leaf, struct store_txn *txn,
          struct checkpoint *head)
 {
-    static const enum store_note kinds[] = {STORE_NOTE_COSIGNED, STORE_NOTE_HEAD};
     for (size_t i = 0; i < 2; i++) {
         struct view bytes;
         struct note note;
-        enum status st = store_note_get(txn, leaf->c.log, kinds[i], &bytes);
+        enum status st = i == 0 ? cosigned_note(txn, leaf->c.log, leaf->c.leaf, &bytes)
+                                : store_note_get(txn, leaf->c.log, STORE_NOTE_HEAD, &bytes);
         if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
             return st;
         }

@@ -392,6 +392,12 @@ gossip_may_sign(const struct gossip *g, struct view origin)
     return signgate_state(&g->gate, name) == SIGNGATE_OPEN;
 }
 
+bool
+gossip_settled(const struct gossip *g)
+{
+    return !g->witness || g->gate.options.clean || g->gate.options.born || g->floors_known;
+}
+
 const struct signgate *
 gossip_gate(const struct gossip *g)
 {

@@ -212,6 +212,10 @@ MUST_USE enum status gossip_own_log(struct gossip *g, struct view origin, bool f
 
 /* May this own log be signed now?  Ask before every signature (DESIGN 10). */
 bool gossip_may_sign(const struct gossip *g, struct view origin);
+/* After an unclean start a witness listens before it cosigns again.  False until
+ * it has: until then the next start must not pass for a clean one either (a crash
+ * would let it sign below what it signed before it was restored). */
+bool gossip_settled(const struct gossip *g);
 const struct signgate *gossip_gate(const struct gossip *g);
 
 struct gossip_log_state { /* for `status`, `peers`, `as_of` */

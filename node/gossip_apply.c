@@ -182,11 +182,15 @@ last_cosigned(struct store_txn *t, uint32_t id, const struct note_signer *witnes
     }
     for (size_t i = 0; i < note.signature_count; i++) {
         const struct note_signature *line = &note.signatures[i];
-        if (line->id == witness->key.id && line->payload_count == COSIGNATURE_PAYLOAD_BYTES &&
-            cosignature_check(&witness->key, note.text,
-                              (struct view){line->payload, line->payload_count},
-                              time_s) != STATUS_OK) {
-            *time_s = 0; /* by an earlier key of ours */
+        if (line->payload_count == COSIGNATURE_PAYLOAD_BYTES &&
+            line->name.count == strlen(witness->key.name) &&
+            memcmp(line->name.bytes, witness->key.name, line->name.count) == 0) {
+            /* By this key or an earlier one of ours: verified when it was kept. */
+            int64_t at_s = 0;
+            for (size_t b = 0; b < 8; b++) {
+                at_s = (at_s & INT64_MAX >> 8) << 8 | line->payload[b];
+            }
+            *time_s = at_s > *time_s ? at_s : *time_s;
         }
     }
     *size = c.size;

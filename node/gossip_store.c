@@ -192,8 +192,11 @@ may_witness(struct step *s, struct glog *log)
         g->floors_known = true;
         for (size_t i = 0; i < g->log_count; i++) {
             struct glog *l = g->logs[i];
-            size_t others = l->offered_n - (l->offered_mine ? 1 : 0);
-            l->floor = others > 0 ? l->offered_size : l->cosigned_size;
+            l->floor =
+                l->offered_n > (l->offered_mine ? 1 : 0) ? l->offered_size : l->cosigned_size;
+            /* Verified, and waiting for its entries: others may have signed it, too. */
+            l->floor = l->offer_size > l->floor ? l->offer_size : l->floor;
+            l->floor = l->wanted_size > l->floor ? l->wanted_size : l->floor;
         }
     }
     return log->offered_size > log->floor;

@@ -7,6 +7,7 @@
 #include "crypto/checkpoint.h"
 #include "crypto/record.h"
 #include "crypto/sha256.h"
+#include "node/cosigned.h"
 #include "node/decision_input.h"
 #include "node/lookup.h"
 #include "proto/civil.h"
@@ -290,7 +291,7 @@ count_cosigned(const struct lookup *l, struct store_txn *txn, struct lookup_leaf
         l->place.counts == NULL ? &here : counted_place(l->place.counts, leaf->c.log);
     struct view bytes = {NULL, 0};
     struct hash hash = {{0}};
-    enum status st = store_note_get(txn, leaf->c.log, STORE_NOTE_COSIGNED, &bytes);
+    enum status st = cosigned_note(txn, leaf->c.log, leaf->c.leaf, &bytes);
     if (st == STATUS_OK) {
         sha256(bytes.bytes, bytes.count, &hash);
     } else if (st == STATUS_NOT_FOUND) {

@@ -17,13 +17,14 @@ enum { JOBS_MAX = 64, SEED_S_MAX = 300 };
 
 static const char usage[] =
     "sim [--scenario mixed|storm|fork|spread|idle] [--seed FIRST] [--count N] [--jobs N]\n"
-    "    [--nodes N] [--delay-ms N] [--trace] [--verbose]\n"
+    "    [--nodes N] [--delay-ms N] [--until-bad] [--trace] [--verbose]\n"
     "A failing seed is told with the command that runs it again.\n";
 
 struct sweep {
     struct sim_options options;
     uint64_t first, count, next, done, bad;
     int jobs, running;
+    uint64_t bad_most; /* stop after so many */
     struct {
         pid_t pid;
         uint64_t seed;
@@ -189,7 +190,7 @@ sweep(struct sweep *s)
         return 2;
     }
     while (s->done < s->count) {
-        while (s->running < s->jobs && s->next < s->first + s->count && s->bad < 16) {
+        while (s->running < s->jobs && s->next < s->first + s->count && s->bad < s->bad_most) {
             spawn(s, s->next++, false);
         }
         if (s->running == 0) {
@@ -223,11 +224,16 @@ main(int argc, char **argv)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     s.options.scenario = "mixed";
     s.first = s.count = 1;
+    s.bad_most = 16;
     s.jobs = cores > 0 && cores < JOBS_MAX ? (int)cores : 2;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(a, "--trace") == 0) {
             s.options.trace = true;
+            continue;
+        }
+        if (strcmp(a, "--until-bad") == 0) {
+            s.bad_most = 1;
             continue;
         }
         if (strcmp(a, "--verbose") == 0) {

@@ -56,7 +56,12 @@ take_keys(struct world *w, struct node *n)
 {
     char name[KEY_NAME_CHARS_MAX + 1];
     const struct member *m = &w->members[n->member];
-    const struct network_keys *keys = &m->keys[authority_key_now(w, n)];
+    size_t now = authority_key_now(w, n);
+    const struct network_keys *keys = &m->keys[now];
+    if (now != n->key_now) { /* what it signed since the old key ended is signed again */
+        n->key_now = now;
+        n->sign_due = true;
+    }
     enum status st = note_signer_make(view_of_text(n->origin), NOTE_KEY_ED25519,
                                       keys->log.secret_key, &n->log_signer);
     assert(st == STATUS_OK);
@@ -165,7 +170,6 @@ node_start(struct world *w, struct node *n)
     sim_say(w, n, "starts%s%s", n->born ? " for the first time" : "",
             n->clean ? "" : ", not clean");
     n->sign_due = true;
-    n->clean = true;
     n->born = false;
     check_store(w, n);
 }
@@ -524,17 +528,19 @@ node_sign(struct world *w, struct node *n)
     CHECK(w, "I2", st == STATUS_OK, "%s: sign: %s", n->institution, status_text(st));
     n->history->signed_size = c.size;
     sim_say(w, n, "signs %llu", (unsigned long long)c.size);
+    n->clean = n->clean || gossip_settled(n->gossip); /* HOME/last-signed */
     if (dies(w)) {
         node_crash(w, n, "between signature and sending");
         return;
     }
-    if (!node_honest(n)) { /* it shows its head whatever the gate says */
-        st = store_begin_write(n->store, STORE_EXCHANGE, 4096, &t);
-        if (st == STATUS_OK) {
-            st = store_note_put(t, log.id, STORE_NOTE_HEAD, (struct view){note, count});
-        }
-        CHECK(w, "I1", st == STATUS_OK && store_commit(t) == STATUS_OK, "%s: head",
-              n->institution);
+    st = store_begin_write(n->store, STORE_EXCHANGE, 4096, &t);
+    if (st == STATUS_OK) {
+        st = store_note_put(t, log.id, STORE_NOTE_HEAD, (struct view){note, count});
+    }
+    CHECK(w, "I1", st == STATUS_OK && store_commit(t) == STATUS_OK, "%s: head", n->institution);
+    if (dies(w)) {
+        node_crash(w, n, "between keeping its head and sending it");
+        return;
     }
     struct gossip_event e = {.type = GOSSIP_OWN_HEAD, .origin = origin, .note = {note, count}};
     node_event(w, n, &e);

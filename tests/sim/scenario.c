@@ -213,6 +213,9 @@ calm(struct world *w)
     world_heal(w);
     mend_clocks(w);
     int64_t took = world_settle(w, SETTLE_MS_MAX, false);
+    if (w->restores > 0) {
+        world_run(w, w->now_ms + 20 * 1000); /* a restored witness listens for so long */
+    }
     /* And everybody still works: new entries, cosigned by all. */
     for (int i = 0; i < w->count; i++) {
         if (node_honest(&w->nodes[i]) && !w->members[w->nodes[i].member].left) {

@@ -41,6 +41,7 @@ struct node {
     char origin[ORIGIN_CHARS_MAX + 1];
     char dir[200], backup[220];
     int member; /* of the world's members: two nodes may be one */
+    size_t key_now;
     struct note_signer log_signer, witness_signer;
     struct store *store;
     struct gossip *gossip;
