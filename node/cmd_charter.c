@@ -41,6 +41,7 @@ const char cmd_charter_help[] =
     "       huren charter show [FILE|KIND:VERSION...] [--network NAME] [--root FILE]\n"
     "       huren charter diff A B [--network NAME]\n"
     "       huren charter export FOLDER [--network NAME]\n"
+    "       huren charter refused [-o FOLDER] [--network NAME]\n"
     "\n"
     "The charter is what governs a network: four signed documents, KIND being\n"
     "  root      keys, and how many of them must sign each kind\n"
@@ -69,6 +70,8 @@ const char cmd_charter_help[] =
     "diff    what changed from A to B, row by row, and what it means; A and B are files or\n"
     "        KIND:VERSION of the home, as members:3\n"
     "export  write all versions that the home keeps to FOLDER, for a USB stick\n"
+    "refused what was refused, from whom, why and by whom it is signed; -o writes the signed\n"
+    "        texts, of a contradiction both, to FOLDER: who signed cannot deny it\n"
     "After a rotation of keys the documents in force need signatures of the new ones as\n"
     "well (sign the same file again, merge, adopt): who was away judges by the newest root.\n"
     "\n"
@@ -420,6 +423,7 @@ cmd_charter(struct cli *cli, int argc, char **argv)
                                                   {"show", cmd_charter_show, "", ""},
                                                   {"diff", cmd_charter_diff, "", ""},
                                                   {"export", cmd_charter_export, "", ""},
+                                                  {"refused", cmd_charter_refused, "", ""},
                                                   {NULL, NULL, NULL, NULL}};
     return cli_subcommand(cli, commands, argc, argv);
 }

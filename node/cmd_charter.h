@@ -4,6 +4,7 @@
 
 #include "node/charter.h"
 #include "node/cli.h"
+#include "store/store.h"
 
 /* A file and the document in it. */
 struct charter_opened {
@@ -20,6 +21,19 @@ MUST_USE bool charter_open(struct cli *cli, const char *path, struct charter_ope
 /* The same for a file, or KIND:VERSION (version 0: the newest) of the home. */
 MUST_USE bool charter_open_any(struct cli *cli, const char *operand, const char *network,
                                struct charter_opened *out, int *code);
+
+/* The store of the home, read beside a daemon.  False: there is none; an error was
+ * written when `must`. */
+struct charter_beside {
+    struct store *store;
+    struct store_txn *txn;
+};
+MUST_USE bool charter_beside_open(struct cli *cli, bool must, struct charter_beside *b);
+void charter_beside_close(struct charter_beside *b);
+/* The network meant: `given`, else the only one of the home that has a charter.  False: an
+ * error was written. */
+MUST_USE bool charter_the_network(struct cli *cli, struct charter_beside *b, const char *given,
+                                  char out[NETWORK_CHARS_MAX + 1]);
 
 /* The charter by which signatures are judged: a root file, else what the home holds
  * of this network, else nothing (both members empty). */
@@ -43,6 +57,7 @@ int cmd_charter_adopt(struct cli *cli, int argc, char **argv);
 int cmd_charter_merge(struct cli *cli, int argc, char **argv);
 int cmd_charter_show(struct cli *cli, int argc, char **argv);
 int cmd_charter_diff(struct cli *cli, int argc, char **argv);
+int cmd_charter_refused(struct cli *cli, int argc, char **argv);
 int cmd_charter_export(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -64,15 +64,8 @@ charter_open(struct cli *cli, const char *path, struct charter_opened *out, int 
     return decode_opened(cli, path, out, code);
 }
 
-/* The store of the home, beside a daemon; NULL: there is none, or an error was written
- * when `must`. */
-struct beside {
-    struct store *store;
-    struct store_txn *txn;
-};
-
-static bool
-beside_open(struct cli *cli, bool must, struct beside *b)
+bool
+charter_beside_open(struct cli *cli, bool must, struct charter_beside *b)
 {
     struct store_options options = {.read_only = true};
     char path[HOME_IO_PATH_CHARS];
@@ -91,17 +84,16 @@ beside_open(struct cli *cli, bool must, struct beside *b)
     return false;
 }
 
-static void
-beside_close(struct beside *b)
+void
+charter_beside_close(struct charter_beside *b)
 {
     store_abort(b->txn);
     store_close(b->store);
 }
 
-/* The network meant: `given`, else the only one of the home that has a charter. */
-static bool
-the_network(struct cli *cli, struct beside *b, const char *given,
-            char out[NETWORK_CHARS_MAX + 1])
+bool
+charter_the_network(struct cli *cli, struct charter_beside *b, const char *given,
+                    char out[NETWORK_CHARS_MAX + 1])
 {
     struct view name, more;
     if (given != NULL) {
@@ -161,16 +153,16 @@ charter_open_any(struct cli *cli, const char *operand, const char *network,
     uint64_t version;
     char name[NETWORK_CHARS_MAX + 1];
     struct stat sb;
-    struct beside b;
+    struct charter_beside b;
     if (stat(operand, &sb) == 0 || !read_reference(operand, &kind, &version)) {
         return charter_open(cli, operand, out, code);
     }
     memset(out, 0, sizeof *out);
-    if (!beside_open(cli, true, &b)) {
+    if (!charter_beside_open(cli, true, &b)) {
         *code = CLI_TROUBLE;
         return false;
     }
-    bool good = the_network(cli, &b, network, name);
+    bool good = charter_the_network(cli, &b, network, name);
     if (good) {
         enum status st = STATUS_OK;
         if (version == UINT64_MAX) {
@@ -194,7 +186,7 @@ charter_open_any(struct cli *cli, const char *operand, const char *network,
                                                      : status_text(st));
         }
     }
-    beside_close(&b);
+    charter_beside_close(&b);
     if (!good && *code == CLI_YES) {
         *code = CLI_TROUBLE; /* said by the_network */
     }
@@ -207,7 +199,7 @@ bool
 charter_judge_open(struct cli *cli, const char *root_path, const char *network,
                    struct charter_judge *out)
 {
-    struct beside b;
+    struct charter_beside b;
     char reason[CHARTER_REASON_CHARS];
     int code;
     memset(out, 0, sizeof *out);
@@ -222,11 +214,11 @@ charter_judge_open(struct cli *cli, const char *root_path, const char *network,
         }
         return true;
     }
-    if (home_io_is_home(cli->home) && beside_open(cli, false, &b)) {
+    if (home_io_is_home(cli->home) && charter_beside_open(cli, false, &b)) {
         if (charter_store_load(b.txn, network, &out->home, reason) != STATUS_OK) {
             out->home = NULL;
         }
-        beside_close(&b);
+        charter_beside_close(&b);
     }
     return true;
 }
@@ -510,12 +502,12 @@ show_network(struct cli *cli, struct store_txn *txn, const char *network, bool *
 static int
 show_home(struct cli *cli, const char *network)
 {
-    struct beside b;
+    struct charter_beside b;
     char name[NETWORK_CHARS_MAX + 1] = "";
     struct view next;
     bool shown = false;
     int code = CLI_YES;
-    if (!beside_open(cli, true, &b)) {
+    if (!charter_beside_open(cli, true, &b)) {
         return CLI_TROUBLE;
     }
     if (network != NULL) {
@@ -528,7 +520,7 @@ show_home(struct cli *cli, const char *network)
         name[next.count] = 0;
         code = show_network(cli, b.txn, name, &shown);
     }
-    beside_close(&b);
+    charter_beside_close(&b);
     if (code == CLI_YES && !shown) {
         code = cli_error(
             cli, CLI_NO, "no charter was adopted in %s%s%s; see huren charter --help",
@@ -609,8 +601,8 @@ cmd_charter_diff(struct cli *cli, int argc, char **argv)
 
 /* All versions of one kind, newest first; *written counts them. */
 static int
-export_kind(struct cli *cli, struct beside *b, const char *network, enum charter_kind kind,
-            const char *folder, size_t *written)
+export_kind(struct cli *cli, struct charter_beside *b, const char *network,
+            enum charter_kind kind, const char *folder, size_t *written)
 {
     struct store_charter_key key = {
         .network = text_view(network), .kind = charter_store_kind(kind), .version = UINT64_MAX};
@@ -661,7 +653,7 @@ cmd_charter_export(struct cli *cli, int argc, char **argv)
     const char *given[1] = {NULL};
     struct cli_option options[] = {{"--network", given, 1, 0}, {NULL, NULL, 0, 0}};
     char network[NETWORK_CHARS_MAX + 1];
-    struct beside b;
+    struct charter_beside b;
     size_t written = 0;
     int code = CLI_YES;
     if (!cli_options(cli, options, &argc, argv)) {
@@ -673,17 +665,17 @@ cmd_charter_export(struct cli *cli, int argc, char **argv)
     if (mkdir(argv[1], 0755) != 0 && errno != EEXIST) {
         return cli_error(cli, CLI_TROUBLE, "%s: %s", argv[1], strerror(errno));
     }
-    if (!beside_open(cli, true, &b)) {
+    if (!charter_beside_open(cli, true, &b)) {
         return CLI_TROUBLE;
     }
-    if (!the_network(cli, &b, given[0], network)) {
-        beside_close(&b);
+    if (!charter_the_network(cli, &b, given[0], network)) {
+        charter_beside_close(&b);
         return CLI_TROUBLE;
     }
     for (unsigned k = 0; code == CLI_YES && k < CHARTER_KIND_COUNT; k++) {
         code = export_kind(cli, &b, network, (enum charter_kind)k, argv[1], &written);
     }
-    beside_close(&b);
+    charter_beside_close(&b);
     if (code == CLI_YES && written == 0) {
         code = cli_error(cli, CLI_NO, "no charter of %s was adopted in %s", network, cli->home);
     }

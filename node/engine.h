@@ -45,6 +45,8 @@ enum engine_space {
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
 
     SPACE_RECALL = 24, /* who relies on what, what was recalled: recall_rows.h */
+    SPACE_REFUSED = 32, /* number -> charter document that was refused: charter_evidence_io.h */
+    SPACE_IMPACT = 33,  /* "quality" -> what a newer quality document changed: impact.h */
     /* 32 is POLICY_HOME_SPACE of policy_home_io.h */
 };
 

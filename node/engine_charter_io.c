@@ -84,9 +84,10 @@ static enum status
 write_adopt(struct store_txn *txn, void *ctx)
 {
     struct adopt_run *run = ctx;
-    return run->dry_run
-               ? STATUS_OK
-               : charter_adopt_put(txn, run->list, run->steps, run->document_count, run->after);
+    return run->dry_run ? STATUS_OK
+                        : charter_adopt_put(txn, run->list, run->steps, run->document_count,
+                                            run->network->charter, run->after, "",
+                                            engine_now_ms() / 1000);
 }
 
 static void

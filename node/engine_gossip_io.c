@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/charter_adopt_io.h"
+#include "node/charter_evidence_io.h"
 #include "node/engine.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
@@ -54,40 +56,8 @@ static enum status
 adopt(struct store_txn *txn, struct gossip_job *j)
 {
     struct network *n = j->run->network;
-    const struct gossip_action *a = j->action;
-    struct charter_document d;
-    struct store_charter_key key = {{(const uint8_t *)n->name, strlen(n->name)},
-                                    (enum store_charter)a->charter_kind,
-                                    a->version};
-    j->adopted = false;
-    enum status st = charter_document_make(a->note, a->entries, a->count, &d, j->reason);
-    if (st == STATUS_OK && n->charter == NULL) {
-        st = STATUS_REFUSED; /* the first root comes from an operator */
-    } else if (st == STATUS_OK) {
-        st = charter_check_next(n->charter, &d, engine_now_ms() / 1000, j->reason);
-    }
-    j->outcome = st;
-    enum status written = STATUS_OK;
-    if (st == STATUS_OK) {
-        written = store_charter_put(txn, &key, d.note, d.rows, d.row_count);
-        j->adopted = written == STATUS_OK;
-    } else if (st == STATUS_EXISTS) {
-        uint8_t *merged = malloc(NOTE_BYTES_MAX);
-        size_t count;
-        size_t added;
-        if (merged != NULL &&
-            charter_merge(n->charter, a->note, merged, &count, &added) == STATUS_OK &&
-            added > 0) {
-            written = store_charter_note_put(txn, &key, (struct view){merged, count});
-            j->adopted = written == STATUS_OK;
-        }
-        free(merged);
-    } else if (st != STATUS_NO_MEMORY && st != STATUS_ROLLBACK) {
-        /* What contradicts or is not signed is kept as evidence. */
-        written = store_refused_put(txn, key.network, st, a->note);
-    }
-    charter_document_free(&d);
-    return written;
+    return charter_adopt_one(txn, n->name, n->charter, j->action, engine_now_ms() / 1000,
+                             &j->outcome, &j->adopted, j->reason);
 }
 
 /* ---- jobs ---- */
@@ -167,8 +137,9 @@ after_adoption(struct network *n, const struct gossip_job *j)
     if (!j->adopted) {
         if (j->outcome != STATUS_OK && j->outcome != STATUS_EXISTS &&
             j->outcome != STATUS_ROLLBACK) {
-            engine_say(n->engine, "%s: charter %s version %llu from a peer: %s%s%s", n->name,
+            engine_say(n->engine, "%s: charter %s version %llu from %s: %s%s%s", n->name,
                        charter_kind_text(kind), (unsigned long long)a->version,
+                       a->institution == NULL ? "a peer" : a->institution,
                        status_text(j->outcome), j->reason[0] != '\0' ? ": " : "", j->reason);
         }
         return;
@@ -229,13 +200,16 @@ queue_action(struct gossip_run *run, const struct gossip_action *a)
         engine_say(run->network->engine, "gossip: %s", status_text(STATUS_NO_MEMORY));
         return;
     }
-    uint64_t bytes = 4096 + a->note.count + a->other.count;
+    uint64_t bytes = CHARTER_EVIDENCE_WRITE_BYTES + a->note.count + a->other.count;
     for (size_t i = 0; i < a->count && a->entries != NULL; i++) {
         bytes += a->entries[i].count + 96;
     }
     j->run = run;
     j->action = a;
-    j->job = (struct job){.purpose = STORE_PUBLISH,
+    /* Roots and rosters are small and end keys: a full disk must not keep them out. */
+    bool urgent = a->type == GOSSIP_ADOPT && (a->charter_kind == STORE_CHARTER_ROOT ||
+                                              a->charter_kind == STORE_CHARTER_MEMBERS);
+    j->job = (struct job){.purpose = urgent ? STORE_EXCHANGE : STORE_PUBLISH,
                           .bytes = bytes,
                           .write = write_action,
                           .done = action_done,

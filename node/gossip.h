@@ -82,6 +82,15 @@ void gossip_close(struct gossip *g); /* NULL is allowed. */
 MUST_USE enum status gossip_set_members(struct gossip *g, const struct gossip_member *members,
                                         size_t count, int64_t cosign_s, bool full);
 
+/* The documents in force, of root, members, quality, policy (version 0: none): what a
+ * root declared void is not among them, though the store keeps it.  Without this call
+ * the newest in the store are taken. */
+struct gossip_document {
+    uint64_t version;
+    struct hash hash; /* of the text */
+};
+void gossip_set_documents(struct gossip *g, const struct gossip_document documents[4]);
+
 /* ---- events ---------------------------------------------------------------- */
 
 enum gossip_event_type {
@@ -136,8 +145,9 @@ enum gossip_action_type {
     GOSSIP_STORE_MARK,     /* origin, first: records below `first` were fetched or given up */
     GOSSIP_STORE_FORK,     /* origin, note, other: freeze the log, keep both notes */
     /* By the engine, then GOSSIP_STORED: */
-    GOSSIP_ADOPT, /* charter: kind, version, note, entries = rows, count.  Check with
-                     charter_check_next and store; refused: status, and keep the offender */
+    GOSSIP_ADOPT, /* charter: kind, version, note, entries = rows, count, institution (who
+                     gave it).  Check with charter_check_next and store; refused: status,
+                     and keep the offender */
     /* By the engine, no answer: */
     GOSSIP_FORK,      /* origin, note, other: committed; write the Fork entry, show it */
     GOSSIP_GATE,      /* the signing gate changed: see gossip_gate; note: the proof, if any */

@@ -1,9 +1,12 @@
 /* Charter documents and blobs: fetched whole, then handed over to be judged.
  *
  * One document at a time, root first and version by version (DESIGN 7); of the
- * others the newest.  All rows travel.  Rows are kept by their hash in the
- * store, so asking only for changed ones needs nothing but a request that
- * lists leaf hashes; it can be added without changing what is here. */
+ * others the newest.  Only changed rows travel: the request names the version in
+ * hand, the answer says which of its rows to take over (range.c), and the root of
+ * the note decides whether that was true.
+ *
+ * A member that lies, or holds a copy with too few signatures, must not keep the good
+ * copy of another member away: what failed with it is remembered against it alone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +17,7 @@
 #include "proto/wire.pb-c.h"
 #include "store/kv.h"
 
-enum { REFUSED_MS = 600 * 1000, FETCH_TRIES_PAUSE_MS = 2000 };
+enum { REFUSED_MS = 600 * 1000, COPY_REFUSED_MS = 60 * 1000, GIVEN_UP_MS = 5 * 1000 };
 
 static const char *const KINDS[] = {"root", "members", "quality", "policy"};
 
@@ -22,7 +25,7 @@ void
 charter_load_documents(struct step *s)
 {
     struct gossip *g = s->g;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4 && !g->documents_given; i++) {
         struct store_charter_key key = {.network = view_of_text(g->network),
                                         .kind = (enum store_charter)(STORE_CHARTER_ROOT + i),
                                         .version = UINT64_MAX};
@@ -38,18 +41,62 @@ charter_load_documents(struct step *s)
     g->frontier_dirty = true;
 }
 
+void
+gossip_set_documents(struct gossip *g, const struct gossip_document documents[4])
+{
+    for (unsigned i = 0; i < 4; i++) {
+        g->documents[i].version = documents[i].version;
+        g->documents[i].hash = documents[i].hash;
+    }
+    g->documents_given = true;
+    g->frontier_dirty = true;
+}
+
 static bool
-was_refused(const struct gossip *g, unsigned kind, uint64_t version, const struct hash *hash,
-            int64_t now_ms)
+was_refused(const struct gossip *g, unsigned kind, const struct frontier_line *line,
+            const char *institution, int64_t now_ms)
 {
     for (size_t i = 0; i < GOSSIP_REFUSED_MAX; i++) {
         const struct grefused *r = &g->refused[i];
-        if (r->until_ms > now_ms && r->kind == kind && r->version == version &&
-            hash_equal(&r->hash, hash)) {
+        if (r->until_ms <= now_ms || r->kind != kind) {
+            continue;
+        }
+        if (r->institution[0] != '\0'
+                ? strcmp(r->institution, institution) == 0
+                : r->version == line->number && hash_equal(&r->hash, &line->hash)) {
             return true;
         }
     }
     return false;
+}
+
+/* The place for a new one: of the same institution and kind, else the one that ends
+ * first, so that one member takes one place a kind. */
+static struct grefused *
+refused_place(struct gossip *g, unsigned kind, const char *institution)
+{
+    struct grefused *at = &g->refused[0];
+    for (size_t i = 0; i < GOSSIP_REFUSED_MAX; i++) {
+        struct grefused *r = &g->refused[i];
+        if (institution[0] != '\0' && r->kind == kind &&
+            strcmp(r->institution, institution) == 0) {
+            return r;
+        }
+        at = r->until_ms < at->until_ms ? r : at;
+    }
+    return at;
+}
+
+/* Do not ask again: this text of nobody, or with `of_peer` nothing of its giver. */
+static void
+fetch_refused(struct step *s, bool of_peer, int64_t for_ms)
+{
+    const struct gfetch *f = &s->g->fetch;
+    const char *institution = of_peer ? f->institution : "";
+    struct grefused *r = refused_place(s->g, f->kind, institution);
+    *r = (struct grefused){.kind = f->kind, .version = f->version, .hash = f->hash};
+    r->until_ms = s->e->now_ms + for_ms;
+    memcpy(r->institution, institution, strlen(institution) + 1);
 }
 
 void
@@ -66,7 +113,7 @@ charter_line(struct step *s, struct gpeer *p, const struct frontier_line *line)
          * to refuse and to keep. */
         bool other = line->number == d->version && !hash_equal(&line->hash, &d->hash);
         if ((line->number > d->version || other) && line->number >= d->peer_version &&
-            !was_refused(g, i, line->number, &line->hash, s->e->now_ms)) {
+            !was_refused(g, i, line, p->institution, s->e->now_ms)) {
             d->peer_version = line->number;
             d->peer_hash = line->hash;
             d->peer_session = p->session;
@@ -101,6 +148,11 @@ fetch_ask(struct step *s)
     m.version = f->version;
     m.from_row = (uint32_t)f->row_count;
     m.rows_only = f->note.count > 0;
+    m.base_version = f->base;
+    m.base_from = f->base_next;
+    if (f->base > 0) {
+        m.base_hash = (ProtobufCBinaryData){HASH_BYTES, s->g->documents[f->kind].hash.bytes};
+    }
     if (p == NULL || request_send(s, p, GREQ_CHARTER, FRAME_CHARTER, &m.base) == NULL) {
         fetch_end(s->g);
     }
@@ -131,6 +183,9 @@ charter_pump(struct step *s)
         g->fetch.version = step_by_step ? d->version + 1 : d->peer_version;
         g->fetch.hash = d->peer_hash;
         g->fetch.any_hash = step_by_step;
+        g->fetch.base = d->version;
+        memcpy(g->fetch.institution, peer_find(g, d->peer_session)->institution,
+               sizeof g->fetch.institution);
         d->peer_version = step_by_step ? d->peer_version : 0;
         fetch_ask(s);
         if (g->fetch.active) {
@@ -142,9 +197,13 @@ charter_pump(struct step *s)
 void
 charter_given_up(struct step *s, const struct greq *r)
 {
+    struct gfetch *f = &s->g->fetch;
     (void)r;
-    /* The next round shows it again, perhaps from somebody else. */
-    s->g->documents[s->g->fetch.kind].peer_version = 0;
+    /* The next round shows it again, from somebody else first. */
+    if (f->active && s->e->type != GOSSIP_PEER_DOWN) {
+        fetch_refused(s, true, GIVEN_UP_MS);
+    }
+    s->g->documents[f->kind].peer_version = 0;
     fetch_end(s->g);
     charter_pump(s);
 }
@@ -165,9 +224,67 @@ adopt(struct step *s)
     a->ticket = f->ticket = s->g->next_ticket++;
     a->charter_kind = (unsigned)STORE_CHARTER_ROOT + f->kind;
     a->version = f->version;
+    a->institution = f->institution;
     a->note = bytes_view(&f->note); /* ours until GOSSIP_STORED */
     a->entries = rows;
     a->count = f->row_count;
+}
+
+/* Take over one row; false: there are more than the note says, or too many bytes. */
+static bool
+take_row(struct step *s, struct view row)
+{
+    struct gfetch *f = &s->g->fetch;
+    f->byte_count += row.count;
+    if (f->row_count >= f->rows_total || row.count > CHARTER_ROW_BYTES_MAX ||
+        f->byte_count > CHARTER_FILE_BYTES_MAX) {
+        return false;
+    }
+    if (!bytes_set(&f->rows[f->row_count], row)) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return true;
+    }
+    f->row_count++;
+    return true;
+}
+
+/* Rows of the answer, up to number `end`. */
+static bool
+take_fresh(struct step *s, const Hr__CharterTell *tell, size_t *row, size_t end)
+{
+    bool good = true;
+    for (; good && *row < end && s->st == STATUS_OK; ++*row) {
+        good = take_row(s, (struct view){tell->rows[*row].data, tell->rows[*row].len});
+    }
+    return good;
+}
+
+/* Rows that the version in hand has alike. */
+static bool
+take_kept(struct step *s, const Hr__CharterRun *run)
+{
+    struct gfetch *f = &s->g->fetch;
+    struct store_charter_key key = {
+        .network = view_of_text(s->g->network),
+        .kind = (enum store_charter)((unsigned)STORE_CHARTER_ROOT + f->kind),
+        .version = f->base};
+    bool good = run->kept == 0 || f->base > 0;
+    if (run->kept > f->rows_total - f->row_count) {
+        return false; /* before any of them is read */
+    }
+    for (uint32_t i = 0; good && i < run->kept && s->st == STATUS_OK; i++) {
+        struct view row;
+        enum status st = run->from > CHARTER_ROWS_MAX
+                             ? STATUS_NOT_FOUND
+                             : store_charter_row(s->e->txn, &key, run->from + i, &row);
+        if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+            step_fail(s, st);
+            return true;
+        }
+        good = st == STATUS_OK && take_row(s, row);
+    }
+    f->base_next = run->kept > 0 ? run->from + run->kept : f->base_next;
+    return good;
 }
 
 /* Take note and rows of one answer; false: it is garbage. */
@@ -180,8 +297,7 @@ fetch_take(struct step *s, const Hr__CharterTell *tell)
         struct charter_head head;
         struct view note = {tell->note.data, tell->note.len};
         if (tell->note.len == 0 || note_parse(note, &n) != STATUS_OK ||
-            charter_head_parse(n.text, &head) != STATUS_OK ||
-            strcmp(head.network, s->g->network) != 0 || head.version != f->version ||
+            charter_head_parse(n.text, &head) != STATUS_OK || head.version != f->version ||
             (unsigned)head.kind != f->kind ||
             (!f->any_hash && !hash_equal(&head.hash, &f->hash)) ||
             head.row_count > CHARTER_ROWS_MAX) {
@@ -194,26 +310,21 @@ fetch_take(struct step *s, const Hr__CharterTell *tell)
             step_fail(s, STATUS_NO_MEMORY);
             return true;
         }
-    } else if (tell->n_rows == 0) {
+    } else if (tell->n_rows + tell->n_runs == 0) {
         return false; /* or we would go round for ever */
     }
-    if (tell->from_row != f->row_count || tell->n_rows > f->rows_total - f->row_count) {
+    if (tell->from_row != f->row_count) {
         return false;
     }
-    for (size_t i = 0; i < tell->n_rows; i++) {
-        f->byte_count += tell->rows[i].len;
-        if (tell->rows[i].len > CHARTER_ROW_BYTES_MAX ||
-            f->byte_count > CHARTER_FILE_BYTES_MAX) {
+    size_t row = 0;
+    for (size_t i = 0; i < tell->n_runs; i++) {
+        const Hr__CharterRun *run = tell->runs[i];
+        if (run->fresh > tell->n_rows - row || run->kept + run->fresh == 0 ||
+            !take_kept(s, run) || !take_fresh(s, tell, &row, row + run->fresh)) {
             return false;
         }
-        if (!bytes_set(&f->rows[f->row_count],
-                       (struct view){tell->rows[i].data, tell->rows[i].len})) {
-            step_fail(s, STATUS_NO_MEMORY);
-            return true;
-        }
-        f->row_count++;
     }
-    return true;
+    return take_fresh(s, tell, &row, tell->n_rows);
 }
 
 void
@@ -430,8 +541,17 @@ charter_stored(struct step *s)
     }
     enum status st = s->e->status;
     if (st != STATUS_OK && st != STATUS_EXISTS) {
-        struct grefused *r = &g->refused[g->refused_next++ % GOSSIP_REFUSED_MAX];
-        *r = (struct grefused){f->kind, f->version, f->hash, s->e->now_ms + REFUSED_MS};
+        /* Another copy of this text may have the signatures or the rows that this one
+         * lacks, and a full disk may have room again: only a text that contradicts, or is
+         * not to be had at all, is refused from everybody. */
+        fetch_refused(s, true, COPY_REFUSED_MS);
+        if (st == STATUS_FORK || st == STATUS_REFUSED || st == STATUS_NOT_YET ||
+            st == STATUS_ROLLBACK) {
+            fetch_refused(s, false, REFUSED_MS);
+        }
+        if (st == STATUS_BAD_PROOF || st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
+            peer_strike(s, f->session, "charter rows that are not those of the note");
+        }
         g->documents[f->kind].peer_version = 0;
         step_fail(s,
                   gossip_update_say(s->u, 0, "charter %s %llu: not adopted: %s", KINDS[f->kind],

@@ -58,5 +58,14 @@ gossip_take_charter(struct gossip *g, const struct charter *c, int64_t now_s)
     enum status st = gossip_set_members(g, members, count, (int64_t)settings.cosign_s,
                                         settings.replication == CHARTER_FULL);
     free(members);
+    struct gossip_document documents[4];
+    memset(documents, 0, sizeof documents);
+    for (unsigned k = CHARTER_ROOT; k < CHARTER_KIND_COUNT; k++) {
+        const struct charter_document *d = charter_document(c, (enum charter_kind)k);
+        if (d != NULL) {
+            documents[k] = (struct gossip_document){d->head.version, d->head.hash};
+        }
+    }
+    gossip_set_documents(g, documents);
     return st;
 }

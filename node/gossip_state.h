@@ -44,7 +44,7 @@ enum {
     GOSSIP_STORE_RETRY_MS = 10 * 1000, /* after a failed store */
     GOSSIP_WANTS_MAX = 32,             /* blobs */
     GOSSIP_BLOB_TRIES_MAX = 30,
-    GOSSIP_REFUSED_MAX = 16,
+    GOSSIP_REFUSED_MAX = 64,
     GOSSIP_WITNESS_SETTLE_MS = 15 * 1000,
 };
 
@@ -199,15 +199,21 @@ struct gfetch {    /* one charter document at a time */
     bool any_hash;
     uint32_t session;
     uint64_t ticket;
+    char institution[INSTITUTION_CHARS_MAX + 1]; /* of the session */
+    uint64_t base;      /* version in hand of which rows may be taken over; 0: none */
+    uint32_t base_next; /* row of it after the last one taken over */
     struct bytes note;
     struct bytes *rows;
     size_t row_count, rows_total, byte_count;
 };
 
+/* What is not asked for again for a while: a text that was refused, whoever shows it;
+ * or, with an institution, anything of this kind from there: its copy was no good. */
 struct grefused {
     unsigned kind;
     uint64_t version;
     struct hash hash;
+    char institution[INSTITUTION_CHARS_MAX + 1];
     int64_t until_ms;
 };
 
@@ -250,9 +256,9 @@ struct gossip {
     struct frontier frontier;
     bool frontier_dirty;
     struct gdocument documents[4];
+    bool documents_given; /* by gossip_set_documents: the store is not asked */
     struct gfetch fetch;
     struct grefused refused[GOSSIP_REFUSED_MAX];
-    size_t refused_next;
     struct gblob wants[GOSSIP_WANTS_MAX];
     size_t want_count;
     int64_t next_round_ms, next_pulse_ms, settled_ms;

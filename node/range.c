@@ -283,29 +283,136 @@ charter_kind_of(const char *text, enum store_charter *kind)
     return STATUS_UNSUPPORTED;
 }
 
+/* ---- rows that changed against a base ---- */
+
+enum {
+    CHARTER_STEP_ROWS = 2048, /* looked at for one answer */
+    CHARTER_AHEAD_ROWS = 1024 /* so many rows may be gone at one place */
+};
+
+struct charter_pages {
+    struct store_charter_key key, base;
+    uint32_t rows;
+    size_t bytes; /* of the answer so far */
+};
+
+/* Whether the asker's base is a version that is kept here, with that text. */
+static bool
+knows_base(struct store_txn *t, const Hr__CharterAsk *ask, struct charter_pages *p)
+{
+    struct view bytes;
+    struct note note;
+    struct hash hash;
+    uint32_t rows;
+    p->base = p->key;
+    p->base.version = ask->base_version;
+    if (ask->base_version == 0 || ask->base_hash.len != HASH_BYTES ||
+        store_charter_get(t, &p->base, &bytes, &rows) != STATUS_OK ||
+        note_parse(bytes, &note) != STATUS_OK) {
+        return false;
+    }
+    sha256(note.text.bytes, note.text.count, &hash);
+    return memcmp(hash.bytes, ask->base_hash.data, HASH_BYTES) == 0;
+}
+
+/* One row into the answer; STATUS_BUSY: it is full. */
+static enum status
+tell_row(struct store_txn *t, struct charter_pages *p, uint32_t number, Hr__CharterTell *tell)
+{
+    struct view row;
+    enum status st = store_charter_row(t, &p->key, number, &row);
+    if (st == STATUS_OK && p->bytes + row.count + 8 > MESSAGE_BYTES_MAX) {
+        return STATUS_BUSY;
+    }
+    if (st == STATUS_OK) {
+        p->bytes += row.count + 8;
+        tell->rows[tell->n_rows++] =
+            (ProtobufCBinaryData){row.count, (uint8_t *)(uintptr_t)row.bytes};
+    }
+    return st;
+}
+
+/* The run to go on with; NULL: no room in the answer. */
+static Hr__CharterRun *
+next_run(struct charter_pages *p, Hr__CharterTell *tell, Hr__CharterRun *runs, uint32_t from)
+{
+    if (p->bytes + 24 > MESSAGE_BYTES_MAX) {
+        return NULL;
+    }
+    p->bytes += 24;
+    Hr__CharterRun *run = &runs[tell->n_runs];
+    hr__charter_run__init(run);
+    run->from = from;
+    tell->runs[tell->n_runs++] = run;
+    return run;
+}
+
+/* Rows from ask->from_row on, as runs of the base and rows that it has not.  Both are
+ * in order of their keys, so rows alike come in the same order. */
+static enum status
+tell_changed(struct store_txn *t, const Hr__CharterAsk *ask, struct charter_pages *p,
+             struct gossip_update *u, Hr__CharterTell *tell)
+{
+    size_t fresh_count = CHARTER_STEP_ROWS, base_count = CHARTER_STEP_ROWS + CHARTER_AHEAD_ROWS;
+    struct hash *now = gossip_update_take(u, fresh_count * sizeof *now);
+    struct hash *base = gossip_update_take(u, base_count * sizeof *base);
+    Hr__CharterRun *runs = gossip_update_take(u, (fresh_count + 1) * sizeof *runs), *run = NULL;
+    tell->runs = gossip_update_take(u, (fresh_count + 1) * sizeof(Hr__CharterRun *));
+    if (now == NULL || base == NULL || runs == NULL || tell->runs == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    enum status st = store_charter_leaves(t, &p->key, ask->from_row, now, &fresh_count);
+    st = st == STATUS_OK ? store_charter_leaves(t, &p->base, ask->base_from, base, &base_count)
+                         : st;
+    size_t b = 0; /* rows of the base below this one are behind us */
+    for (size_t i = 0; st == STATUS_OK && i < fresh_count; i++) {
+        size_t k = b,
+               end = b + CHARTER_AHEAD_ROWS < base_count ? b + CHARTER_AHEAD_ROWS : base_count;
+        while (k < end && !hash_equal(&base[k], &now[i])) {
+            k++;
+        }
+        uint32_t at = ask->base_from + (uint32_t)(k < end ? k : b);
+        bool goes_on =
+            run != NULL && (k == end || (run->fresh == 0 && run->from + run->kept == at));
+        if (!goes_on && (run = next_run(p, tell, runs, at)) == NULL) {
+            break;
+        }
+        if (k < end) {
+            run->kept++;
+            b = k + 1;
+        } else {
+            st = tell_row(t, p, ask->from_row + (uint32_t)i, tell);
+            run->fresh += st == STATUS_OK;
+        }
+    }
+    if (tell->n_runs > 0 && run != NULL && run->kept + run->fresh == 0) {
+        tell->n_runs--; /* begun for a row that had no room */
+    }
+    return st == STATUS_BUSY ? STATUS_OK : st;
+}
+
 static enum status
 answer_charter(struct store_txn *t, const struct range_asker *asker, const Hr__CharterAsk *ask,
                struct gossip_update *u, Hr__CharterTell *tell)
 {
-    struct store_charter_key key = {.network = view_of_text(asker->network),
-                                    .version = ask->version};
+    struct charter_pages p = {
+        .key = {.network = view_of_text(asker->network), .version = ask->version},
+        .bytes = 256}; /* the other fields */
     struct view note;
-    uint32_t rows = 0;
-    enum status st = charter_kind_of(ask->kind, &key.kind);
+    enum status st = charter_kind_of(ask->kind, &p.key.kind);
     if (st == STATUS_OK) {
-        st = store_charter_get(t, &key, &note, &rows);
+        st = store_charter_get(t, &p.key, &note, &p.rows);
     }
     if (st != STATUS_OK) {
         return st;
     }
-    size_t bytes = 256; /* the other fields */
     if (!ask->rows_only) {
         tell->note = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
-        bytes += note.count + 8;
+        p.bytes += note.count + 8;
     }
-    tell->rows_total = rows;
+    tell->rows_total = p.rows;
     tell->from_row = ask->from_row;
-    size_t most = ask->from_row < rows ? rows - ask->from_row : 0;
+    size_t most = ask->from_row < p.rows ? p.rows - ask->from_row : 0;
     if (most > MESSAGE_FIELDS_MAX / 2) {
         most = MESSAGE_FIELDS_MAX / 2;
     }
@@ -313,20 +420,13 @@ answer_charter(struct store_txn *t, const struct range_asker *asker, const Hr__C
     if (tell->rows == NULL) {
         return STATUS_NO_MEMORY;
     }
-    while (tell->n_rows < most) {
-        struct view row;
-        st = store_charter_row(t, &key, ask->from_row + (uint32_t)tell->n_rows, &row);
-        if (st != STATUS_OK) {
-            return st;
-        }
-        if (bytes + row.count + 8 > MESSAGE_BYTES_MAX) {
-            break;
-        }
-        bytes += row.count + 8;
-        tell->rows[tell->n_rows++] =
-            (ProtobufCBinaryData){row.count, (uint8_t *)(uintptr_t)row.bytes};
+    if (knows_base(t, ask, &p)) {
+        return tell_changed(t, ask, &p, u, tell);
     }
-    return STATUS_OK;
+    while (st == STATUS_OK && tell->n_rows < most) {
+        st = tell_row(t, &p, ask->from_row + (uint32_t)tell->n_rows, tell);
+    }
+    return st == STATUS_BUSY ? STATUS_OK : st;
 }
 
 static enum status

@@ -236,6 +236,36 @@ store_charter_leaf(struct store_txn *t, const struct store_charter_key *key, uin
 }
 
 enum status
+store_charter_leaves(struct store_txn *t, const struct store_charter_key *key, uint32_t first,
+                     struct hash *leaves, size_t *count)
+{
+    uint8_t k[CHARTER_KEY_BYTES_MAX];
+    struct view list;
+    uint32_t rows;
+    size_t done = 0, wanted = *count;
+    enum status st = store_charter_get(t, key, &list, &rows);
+
+    *count = 0;
+    while (st == STATUS_OK && done < wanted && first < rows) {
+        size_t at = first % LIST_ROWS, some = LIST_ROWS - at;
+        st = row_get(t, DB_LISTS, list_key(k, key, first / LIST_ROWS), &list);
+        some = some < wanted - done ? some : wanted - done;
+        some = some < rows - first ? some : rows - first;
+        if (st == STATUS_NOT_FOUND ||
+            (st == STATUS_OK && list.count < (at + some) * sizeof *leaves)) {
+            return STATUS_CORRUPT;
+        }
+        if (st == STATUS_OK) {
+            memcpy(leaves + done, list.bytes + at * sizeof *leaves, some * sizeof *leaves);
+            done += some;
+            first += (uint32_t)some;
+        }
+    }
+    *count = st == STATUS_OK ? done : 0;
+    return st;
+}
+
+enum status
 store_charter_row_by_hash(struct store_txn *t, const struct hash *leaf, struct view *row)
 {
     struct hash hash;

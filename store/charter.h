@@ -50,6 +50,11 @@ MUST_USE enum status store_charter_row(struct store_txn *t, const struct store_c
 MUST_USE enum status store_charter_leaf(struct store_txn *t,
                                         const struct store_charter_key *key, uint32_t number,
                                         struct hash *leaf);
+/* Leaf hashes from `first` on: *count of them on entry at most, on return as many as
+ * there are. */
+MUST_USE enum status store_charter_leaves(struct store_txn *t,
+                                          const struct store_charter_key *key, uint32_t first,
+                                          struct hash *leaves, size_t *count);
 /* A row by its leaf hash, whatever version holds it. */
 MUST_USE enum status store_charter_row_by_hash(struct store_txn *t, const struct hash *leaf,
                                                struct view *row);

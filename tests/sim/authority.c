@@ -320,7 +320,7 @@ authority_deliver(struct world *w, struct node *n, size_t first)
         st = store_begin_write(n->store, STORE_PUBLISH, charter_adopt_bytes(list, count), &t);
     }
     if (st == STATUS_OK) {
-        st = charter_adopt_put(t, list, steps, count, after);
+        st = charter_adopt_put(t, list, steps, count, n->charter, after, "", world_true_s(w));
         enum status done = store_commit(t);
         st = st == STATUS_OK ? done : st;
     }

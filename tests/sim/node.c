@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "crypto/checkpoint.h"
+#include "node/charter_adopt_io.h"
 #include "node/charter_store_io.h"
 #include "node/gossip_members.h"
 #include "proto/log.pb-c.h"
@@ -218,30 +219,13 @@ adopt(struct world *w, struct node *n, struct store_txn *t, const struct gossip_
       bool *adopted)
 {
     char reason[CHARTER_REASON_CHARS] = "";
-    struct charter_document d;
-    struct store_charter_key key = {view_of_text(SIM_NETWORK),
-                                    (enum store_charter)a->charter_kind, a->version};
-    enum status written = STATUS_OK;
-    enum status st = charter_document_make(a->note, a->entries, a->count, &d, reason);
-    if (st == STATUS_OK) {
-        st = charter_check_next(n->charter, &d, node_now_s(w, n), reason);
-    }
-    if (st == STATUS_OK) {
-        written = store_charter_put(t, &key, d.note, d.rows, d.row_count);
-        *adopted = true;
-    } else if (st == STATUS_EXISTS) {
-        static uint8_t merged[NOTE_BYTES_MAX];
-        size_t count, added;
-        if (charter_merge(n->charter, a->note, merged, &count, &added) == STATUS_OK &&
-            added > 0) {
-            written = store_charter_note_put(t, &key, (struct view){merged, count});
-        }
-    } else if (st != STATUS_ROLLBACK) {
-        written = store_refused_put(t, key.network, st, a->note);
-    }
+    enum status st;
+    bool one = false;
+    enum status written = charter_adopt_one(t, SIM_NETWORK, n->charter, a, node_now_s(w, n),
+                                            &st, &one, reason);
+    *adopted = *adopted || one;
     sim_say(w, n, "looks at charter document %u version %llu: %s %s", a->charter_kind,
             (unsigned long long)a->version, status_text(st), reason);
-    charter_document_free(&d);
     CHECK(w, "I1", written == STATUS_OK, "%s: charter: %s", n->institution,
           status_text(written));
     return st;
