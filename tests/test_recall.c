@@ -123,7 +123,8 @@ open_world(uint64_t with_seed)
         snprintf(n->name, sizeof n->name, "h%d", i);
         snprintf(n->pub, sizeof n->pub, "%s/h%d/pub", NETWORK, i);
         snprintf(n->exch, sizeof n->exch, "%s/h%d/exch/0000000%d", NETWORK, i, i);
-        n->dir = dir_make();
+        n->dir = (struct test_dir){"/dev/shm/hrstoreXXXXXX"}; /* thousands of syncs */
+        n->dir = mkdtemp(n->dir.path) != NULL ? n->dir : dir_make();
         OK(store_open(n->dir.path, &o, &n->store));
         OK(store_begin_write(n->store, STORE_EXCHANGE, 65536, &t));
         OK(store_log_create(t, text(n->pub), STORE_LOG_OWN, 1, &n->pub_id));
@@ -562,7 +563,7 @@ static void
 test_loss_and_crashes_at_any_step_lose_no_recall_and_double_no_entry(void **state)
 {
     (void)state;
-    for (uint64_t s = 0; s < 25; s++) {
+    for (uint64_t s = 0; s < 60; s++) {
         uint64_t leaves[12];
         uint64_t by[12] = {0};
         open_world(1000 * s);
@@ -849,6 +850,61 @@ test_a_flood_of_reliance_is_bounded_and_starves_nobody(void **state)
     close_world();
 }
 
+static void
+test_the_same_write_a_second_time_writes_nothing(void **state)
+{
+    (void)state;
+    open_world(11);
+    struct node *h0 = &nodes[0];
+    uint64_t a = publish(h0, 1, 0, 0, 3);
+    uint64_t b = publish(h0, 1, 2, a, 3);
+    uint64_t c = publish(h0, 2, 0, 0, 3);
+    struct node *at[] = {h0, h0, h0, &nodes[1], &nodes[1], &nodes[1]};
+    const struct recall_store all[] = {
+        {.type = RECALL_STORE_RELYING, .who = "h1", .leaf = a},
+        {.type = RECALL_STORE_RELYING, .who = "h1", .leaf = c},
+        {.type = RECALL_STORE_ACKNOWLEDGED, .who = "h1", .leaf = a, .by = b},
+        {.type = RECALL_STORE_HEARD, .who = "h0", .leaf = a, .by = b, .what = 2},
+        {.type = RECALL_STORE_HEARD, .who = "h0", .leaf = a, .by = b + 1, .what = 1},
+        {.type = RECALL_STORE_KEPT, .who = "h0", .leaf = c},
+    };
+    static const uint64_t entries[] = {2, 3, 4, 1, 1, 1}; /* in its log, after each */
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        for (int twice = 0; twice < 2; twice++) {
+            struct recall_store s = all[i];
+            struct recall_place p = place(at[i]);
+            struct store_txn *t;
+            strcpy(s.origin, h0->pub);
+            OK(store_begin_write(at[i]->store, STORE_EXCHANGE, 4096, &t));
+            OK(recall_apply(t, &p, &s));
+            OK(store_commit(t));
+            assert_int_equal(exch_size(at[i]), entries[i]);
+        }
+    }
+    close_world();
+}
+
+static void
+test_a_notice_that_our_own_copy_of_the_log_contradicts_is_not_taken(void **state)
+{
+    (void)state;
+    open_world(12);
+    struct node *h0 = &nodes[0];
+    static uint8_t bytes[RECALL_MESSAGE_BYTES_MAX];
+    uint64_t a = publish(h0, 1, 0, 0, 3);
+    uint64_t b = publish(h0, 2, 0, 0, 3);
+    uint64_t other = publish(h0, 9, 2, a, 3); /* another patient's token */
+    uint64_t first = publish(h0, 2, 1, b, 3);
+    uint64_t second = publish(h0, 2, 2, b, 3);
+    connect_nodes(0, 1, true);
+    say_to(1, 0, FRAME_RECALL, (struct view){bytes, notice(h0, a, other, bytes)});
+    say_to(1, 0, FRAME_RECALL, (struct view){bytes, notice(h0, b, second, bytes)});
+    assert_int_equal(rows(&nodes[1], RECALL_HEARD), 0);
+    say_to(1, 0, FRAME_RECALL, (struct view){bytes, notice(h0, b, first, bytes)});
+    assert_int_equal(rows(&nodes[1], RECALL_HEARD), 1);
+    close_world();
+}
+
 /* ---- rows ---- */
 
 static void
@@ -920,6 +976,8 @@ main(void)
         cmocka_unit_test(test_nobody_but_the_issuer_recalls_and_nothing_without_its_log),
         cmocka_unit_test(test_reliance_and_acknowledgement_out_of_nothing_change_nothing),
         cmocka_unit_test(test_a_flood_of_reliance_is_bounded_and_starves_nobody),
+        cmocka_unit_test(test_the_same_write_a_second_time_writes_nothing),
+        cmocka_unit_test(test_a_notice_that_our_own_copy_of_the_log_contradicts_is_not_taken),
         cmocka_unit_test(test_rows_come_back_as_they_were_and_loops_stay_in_their_scope),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
