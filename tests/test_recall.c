@@ -622,7 +622,6 @@ test_an_absent_peer_is_tried_ever_less_often_and_told_at_once_when_it_is_back(vo
     assert_true((uint64_t)now_ms - row.at_ms >=
                 UINT64_C(47) * 3600 * 1000); /* since the first */
     assert_int_equal(logged(h0, true, 1, "h1", a), 1);
-    crash(h0);
     connect_nodes(0, 1, true);
     run(1000, 100, false);
     dial_connects = true;
@@ -859,16 +858,17 @@ test_the_same_write_a_second_time_writes_nothing(void **state)
     uint64_t a = publish(h0, 1, 0, 0, 3);
     uint64_t b = publish(h0, 1, 2, a, 3);
     uint64_t c = publish(h0, 2, 0, 0, 3);
-    struct node *at[] = {h0, h0, h0, &nodes[1], &nodes[1], &nodes[1]};
+    struct node *at[] = {h0, h0, h0, h0, &nodes[1], &nodes[1], &nodes[1]};
     const struct recall_store all[] = {
         {.type = RECALL_STORE_RELYING, .who = "h1", .leaf = a},
         {.type = RECALL_STORE_RELYING, .who = "h1", .leaf = c},
+        {.type = RECALL_STORE_ACKNOWLEDGED, .who = "h1", .leaf = a, .by = b + 1},
         {.type = RECALL_STORE_ACKNOWLEDGED, .who = "h1", .leaf = a, .by = b},
         {.type = RECALL_STORE_HEARD, .who = "h0", .leaf = a, .by = b, .what = 2},
         {.type = RECALL_STORE_HEARD, .who = "h0", .leaf = a, .by = b + 1, .what = 1},
         {.type = RECALL_STORE_KEPT, .who = "h0", .leaf = c},
     };
-    static const uint64_t entries[] = {2, 3, 4, 1, 1, 1}; /* in its log, after each */
+    static const uint64_t entries[] = {2, 3, 3, 4, 1, 1, 1}; /* in its log, after each */
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         for (int twice = 0; twice < 2; twice++) {
             struct recall_store s = all[i];
@@ -881,6 +881,27 @@ test_the_same_write_a_second_time_writes_nothing(void **state)
             assert_int_equal(exch_size(at[i]), entries[i]);
         }
     }
+    close_world();
+}
+
+static void
+test_who_was_given_a_leaf_while_it_was_replaced_is_told(void **state)
+{
+    (void)state;
+    open_world(13);
+    struct node *h0 = &nodes[0];
+    uint64_t a = publish(h0, 1, 0, 0, 1);
+    run(1000, 100, false); /* its log is looked at up to here, */
+    uint64_t b = publish(h0, 1, 1, a, 1);
+    run(1000, 100, false); /* and here */
+    struct store_txn *t;
+    struct recall_place p = place(h0);
+    OK(store_begin_write(h0->store, STORE_EXCHANGE, 65536, &t));
+    OK(recall_note_given(t, &p, h0->pub, a, "h1", 1)); /* it stood at size 1 */
+    OK(store_commit(t));
+    step(h0, (struct recall_event){.type = RECALL_CHANGED});
+    run(2000, 100, false);
+    assert_recalled(h0, &nodes[1], a, b);
     close_world();
 }
 
@@ -978,6 +999,7 @@ main(void)
         cmocka_unit_test(test_a_flood_of_reliance_is_bounded_and_starves_nobody),
         cmocka_unit_test(test_the_same_write_a_second_time_writes_nothing),
         cmocka_unit_test(test_a_notice_that_our_own_copy_of_the_log_contradicts_is_not_taken),
+        cmocka_unit_test(test_who_was_given_a_leaf_while_it_was_replaced_is_told),
         cmocka_unit_test(test_rows_come_back_as_they_were_and_loops_stay_in_their_scope),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
