@@ -241,20 +241,27 @@ on_ask(struct step *s, struct gpeer *p)
                                 .auditor = m != NULL && m->auditor && !m->left,
                                 .full = s->g->full};
     size_t bytes = 0;
-    peer_refill(p, e->now_ms);
-    if (p->serve_bytes <= 0 || p->serve_requests <= 0) {
-        step_fail(s, range_refuse(e->session, e->request, e->kind, STATUS_BUSY, s->u));
+    if (!peer_spend(s, p, GOSSIP_BUDGET_REQUESTS, 1) ||
+        !peer_spend(s, p, GOSSIP_BUDGET_BYTES, 0)) {
+        if (!peer_overdrawn(s, p)) {
+            step_fail(s, range_refuse(e->session, e->request, e->kind, STATUS_BUSY, s->u));
+        }
         return;
     }
-    p->serve_requests--;
     if (e->kind == FRAME_FRONTIER) {
         round_answer_ask(s, p);
         return;
     }
     enum status st =
         range_answer(e->txn, &asker, e->session, e->request, e->kind, e->message, s->u, &bytes);
-    p->serve_bytes -= (int64_t)bytes;
-    if (st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
+    (void)peer_spend(s, p, GOSSIP_BUDGET_BYTES, (int64_t)bytes);
+    if (st == STATUS_TOO_BIG) { /* nobody who keeps to the limits asks this */
+        if (peer_spend(s, p, GOSSIP_BUDGET_WORDS, 1)) {
+            step_fail(s, gossip_update_say(s->u, 0, "%s asked for more than a request may",
+                                           p->institution));
+        }
+        step_fail(s, gossip_update_say(s->u, e->session, "a request beyond its limits"));
+    } else if (st == STATUS_MALFORMED) {
         peer_strike(s, e->session, "a request that is malformed");
     } else {
         step_fail(s, st);
@@ -275,6 +282,8 @@ on_frame(struct step *s)
         request_answered(s);
     } else if (e->request != 0) {
         on_ask(s, p);
+    } else if (!peer_spend(s, p, GOSSIP_BUDGET_REQUESTS, 1)) {
+        (void)peer_overdrawn(s, p); /* told again by others, or asked for in a round */
     } else if (kind == FRAME_HEAD) {
         head_told(s, p, e->message, false, NULL);
     }

@@ -33,6 +33,7 @@ enum {
     GOSSIP_MEMBER_KEYS_MAX = 4,      /* of one role of one member: the newest ones */
     GOSSIP_MEMBER_ADDRESSES_MAX = 4, /* the first ones */
 };
+enum { GOSSIP_BAD_RECEIPT = 50 };
 #define GOSSIP_REQUEST_ID_FIRST UINT32_C(0x80000000)
 
 /* ---- members: what gossip needs of the charter (gossip_members.h makes it) -- */
@@ -238,6 +239,29 @@ struct gossip_log_state { /* for `status`, `peers`, `as_of` */
     bool own, frozen;
     int64_t changed_s; /* wall clock when the head last changed here, 0 = before this start */
 };
+/* ---- budgets ------------------------------------------------------------------ */
+
+/* What a member may have of us: so much a second, so much at once; of all its
+ * sessions together, and a new session does not fill it up.  Over it, requests are
+ * answered with STATUS_BUSY; far over it, its sessions are closed. */
+enum gossip_budget {
+    GOSSIP_BUDGET_BYTES,    /* served */
+    GOSSIP_BUDGET_REQUESTS, /* and pushes */
+    GOSSIP_BUDGET_VERIFIES, /* signatures of notes */
+    GOSSIP_BUDGET_RECEIPTS, /* of look-ups; GOSSIP_BAD_RECEIPT for one that does not hold */
+    GOSSIP_BUDGET_WORDS,    /* lines in our log about it */
+    GOSSIP_BUDGETS
+};
+
+/* Take `amount` of a member's budget.  False: nothing was left before (it is taken all
+ * the same, down to as much below nothing as may be had at once).  Who is no member
+ * has no budget. */
+bool gossip_spend(struct gossip *g, const char *institution, enum gossip_budget what,
+                  int64_t amount, int64_t now_ms);
+
+/* Is the member so far below nothing that its sessions end? */
+bool gossip_overdrawn(const struct gossip *g, const char *institution);
+
 size_t gossip_log_count(const struct gossip *g);
 void gossip_log_get(const struct gossip *g, size_t number, struct gossip_log_state *out);
 

@@ -241,7 +241,7 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
         log_source(log, p->session, size);
         return;
     }
-    if (log->frozen || size == 0 || !peer_may_verify(s, p)) {
+    if (log->frozen || size == 0 || !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
         return;
     }
     enum status st =
@@ -307,7 +307,7 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
          store_note_get(s->e->txn, log->id, STORE_NOTE_OFFERED, &stored) == STATUS_OK &&
          witness_covers(stored, note)) ||
         (log->offer.count > 0 && witness_covers(bytes_view(&log->offer), note)) ||
-        !peer_may_verify(s, p)) {
+        !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
         return;
     }
     const struct witness_keys *keys = log_keys(s->g, log);

@@ -107,14 +107,14 @@ peer_up(struct step *s)
     p->session = e->session;
     p->dialled = e->dialled;
     strncpy(p->institution, e->institution, sizeof p->institution - 1);
-    p->refill_ms = e->now_ms;
-    p->serve_bytes = GOSSIP_SERVE_BYTES_PER_S;
-    p->serve_requests = GOSSIP_SERVE_REQUESTS_PER_S;
-    p->verifies = 4 * GOSSIP_VERIFY_PER_S;
     struct gdial *d = dial_of(g, p->institution);
     if (d != NULL) {
         d->dialling = false;
         d->next_ms = e->now_ms + GOSSIP_BACKOFF_MS_MIN;
+    }
+    (void)peer_spend(s, p, GOSSIP_BUDGET_REQUESTS, 1);
+    if (peer_overdrawn(s, p)) {
+        return;
     }
     gate_ask(s, p);
     round_ask(s, p);
@@ -163,42 +163,97 @@ peer_strike(struct step *s, uint32_t session, const char *what)
         return;
     }
     p->strikes++;
+    if (p->strikes <= GOSSIP_STRIKES_MAX && peer_spend(s, p, GOSSIP_BUDGET_WORDS, 1)) {
+        step_fail(
+            s, gossip_update_say(s->u, 0, "%s sent %s%s", p->institution, what,
+                                 p->strikes == GOSSIP_STRIKES_MAX ? "; session closed" : ""));
+    }
     if (p->strikes == GOSSIP_STRIKES_MAX) {
         back_off(s, p->institution, GOSSIP_PARK_MS);
         step_fail(s, gossip_update_say(s->u, session, "%s sent %s", p->institution, what));
-    } else if (p->strikes < GOSSIP_STRIKES_MAX) {
-        step_fail(s, gossip_update_say(s->u, 0, "%s sent %s", p->institution, what));
     }
 }
 
-void
-peer_refill(struct gpeer *p, int64_t now_ms)
+/* ---- budgets -------------------------------------------------------------------- */
+
+static const struct {
+    int64_t per_ks, at_once;
+} budgets[GOSSIP_BUDGETS] = {
+    [GOSSIP_BUDGET_BYTES] = {INT64_C(1000) * GOSSIP_BYTES_PER_S, GOSSIP_BYTES_PER_S},
+    [GOSSIP_BUDGET_REQUESTS] = {INT64_C(1000) * GOSSIP_REQUESTS_PER_S, GOSSIP_REQUESTS_PER_S},
+    [GOSSIP_BUDGET_VERIFIES] = {INT64_C(1000) * GOSSIP_VERIFIES_PER_S,
+                                4 * GOSSIP_VERIFIES_PER_S},
+    [GOSSIP_BUDGET_RECEIPTS] = {INT64_C(1000) * GOSSIP_RECEIPTS_PER_S,
+                                4 * GOSSIP_RECEIPTS_PER_S},
+    [GOSSIP_BUDGET_WORDS] = {GOSSIP_WORDS_PER_KS, 20},
+};
+
+static void
+refill(struct gdial *d, int64_t now_ms)
 {
-    int64_t ms = now_ms - p->refill_ms;
-    if (ms <= 0) {
+    int64_t ms = now_ms - d->refilled_ms;
+    if (d->refilled_ms != 0 && ms < GOSSIP_REFILL_MS) {
         return;
     }
-    ms = ms > 1000 ? 1000 : ms;
-    p->refill_ms = now_ms;
-    p->serve_bytes += ms * (GOSSIP_SERVE_BYTES_PER_S / 1000);
-    p->serve_requests += ms * (GOSSIP_SERVE_REQUESTS_PER_S / 1000);
-    p->verifies += (ms * GOSSIP_VERIFY_PER_S + 999) / 1000;
-    p->serve_bytes =
-        p->serve_bytes > GOSSIP_SERVE_BYTES_PER_S ? GOSSIP_SERVE_BYTES_PER_S : p->serve_bytes;
-    p->serve_requests = p->serve_requests > GOSSIP_SERVE_REQUESTS_PER_S
-                            ? GOSSIP_SERVE_REQUESTS_PER_S
-                            : p->serve_requests;
-    p->verifies = p->verifies > 4 * GOSSIP_VERIFY_PER_S ? 4 * GOSSIP_VERIFY_PER_S : p->verifies;
+    ms = ms > 1000 * 1000 ? 1000 * 1000 : ms;
+    for (size_t i = 0; i < GOSSIP_BUDGETS; i++) {
+        int64_t most = 1000 * budgets[i].at_once;
+        int64_t more = ms * (budgets[i].per_ks / 1000) + ms * (budgets[i].per_ks % 1000) / 1000;
+        bool full = d->refilled_ms == 0 || more >= most - d->budgets[i];
+        d->budgets[i] = full ? most : d->budgets[i] + more;
+    }
+    d->refilled_ms = now_ms == 0 ? 1 : now_ms;
 }
 
 bool
-peer_may_verify(struct step *s, struct gpeer *p)
+gossip_spend(struct gossip *g, const char *institution, enum gossip_budget what, int64_t amount,
+             int64_t now_ms)
 {
-    peer_refill(p, s->e->now_ms);
-    if (p->verifies <= 0) {
-        return false; /* told again later, by it or by others */
+    struct gdial *d = dial_of(g, institution);
+    if (d == NULL) {
+        return false;
     }
-    p->verifies--;
+    refill(d, now_ms);
+    bool some = d->budgets[what] > 0;
+    int64_t least = -1000 * budgets[what].at_once;
+    d->budgets[what] -= 1000 * amount;
+    d->budgets[what] = d->budgets[what] < least ? least : d->budgets[what];
+    return some;
+}
+
+bool
+gossip_overdrawn(const struct gossip *g, const char *institution)
+{
+    const struct gossip_member *m = member_find(g, institution);
+    if (m == NULL) {
+        return true;
+    }
+    const struct gdial *d = &g->dials[m - g->members];
+    return d->refilled_ms != 0 && (d->budgets[GOSSIP_BUDGET_REQUESTS] <
+                                       -500 * budgets[GOSSIP_BUDGET_REQUESTS].at_once ||
+                                   d->budgets[GOSSIP_BUDGET_RECEIPTS] <
+                                       -500 * budgets[GOSSIP_BUDGET_RECEIPTS].at_once);
+}
+
+bool
+peer_spend(struct step *s, const struct gpeer *p, enum gossip_budget what, int64_t amount)
+{
+    return gossip_spend(s->g, p->institution, what, amount, s->e->now_ms);
+}
+
+bool
+peer_overdrawn(struct step *s, const struct gpeer *p)
+{
+    if (!gossip_overdrawn(s->g, p->institution)) {
+        return false;
+    }
+    if (peer_spend(s, p, GOSSIP_BUDGET_WORDS, 1)) {
+        step_fail(s, gossip_update_say(s->u, 0,
+                                       "%s asks more than a member may; its sessions "
+                                       "are closed for a while",
+                                       p->institution));
+    }
+    step_fail(s, gossip_update_say(s->u, p->session, "%s asks too much", p->institution));
     return true;
 }
 

@@ -108,7 +108,8 @@ send_frontier(struct step *s, struct gpeer *p, bool last, const Hr__Frontier *m)
               gossip_update_send(s->u, p->session, s->e->request, FRAME_FRONTIER | FRAME_ANSWER,
                                  last, &m->base, (struct view){0}));
     if (s->u->count > before) {
-        p->serve_bytes -= (int64_t)s->u->actions[before].message.count;
+        (void)peer_spend(s, p, GOSSIP_BUDGET_BYTES,
+                         (int64_t)s->u->actions[before].message.count);
     }
 }
 

@@ -35,9 +35,12 @@ enum {
     GOSSIP_TWIN_MS = 30 * 1000, /* how often we dial ourselves: who answers there? */
     GOSSIP_DIALS_MAX = 4,       /* in one tick */
     GOSSIP_COMPARE_MAX = 64,    /* smaller heads compared with our tree in one answer */
-    GOSSIP_SERVE_BYTES_PER_S = 96 * 1024 * 1024, /* to one peer */
-    GOSSIP_SERVE_REQUESTS_PER_S = 8000,
-    GOSSIP_VERIFY_PER_S = 200, /* notes of one peer verified */
+    GOSSIP_BYTES_PER_S = 96 * 1024 * 1024, /* budgets of a member (gossip.h) */
+    GOSSIP_REQUESTS_PER_S = 8000,
+    GOSSIP_VERIFIES_PER_S = 200,
+    GOSSIP_RECEIPTS_PER_S = 500,
+    GOSSIP_WORDS_PER_KS = 100, /* in 1,000 seconds */
+    GOSSIP_REFILL_MS = 10,
     GOSSIP_RECORDS_MISSING_MAX = 64,
     GOSSIP_RECORD_TRIES_MAX = 20,
     GOSSIP_RECORD_RETRY_MS = 10 * 1000,
@@ -151,8 +154,6 @@ struct gpeer {
     bool frontier_heard, frontier_asked;
     size_t outstanding;
     unsigned strikes, silent;
-    int64_t refill_ms;
-    int64_t serve_bytes, serve_requests, verifies; /* left of the budget */
 };
 
 enum greq_type {
@@ -181,6 +182,8 @@ struct gdial {
     bool dialling;
     unsigned failures, next_address;
     int64_t next_ms;
+    int64_t refilled_ms;             /* 0: the budgets are untouched */
+    int64_t budgets[GOSSIP_BUDGETS]; /* thousandths that are left */
 };
 
 struct gdocument { /* charter documents held, and what peers have */
@@ -332,8 +335,9 @@ void peer_down(struct step *s);
 void peer_dial_failed(struct step *s);
 void peer_strike(struct step *s, uint32_t session, const char *what);
 void peer_dial_tick(struct step *s);
-void peer_refill(struct gpeer *p, int64_t now_ms);
-bool peer_may_verify(struct step *s, struct gpeer *p);
+bool peer_spend(struct step *s, const struct gpeer *p, enum gossip_budget what, int64_t amount);
+/* Far over its budget: its session is closed, true. */
+bool peer_overdrawn(struct step *s, const struct gpeer *p);
 const struct gossip_member *member_find(const struct gossip *g, const char *institution);
 /* A request to `p`; NULL: none can be made now.  The caller fills in the rest. */
 struct greq *request_send(struct step *s, struct gpeer *p, enum greq_type type, uint8_t kind,

@@ -169,11 +169,11 @@ answer_records(struct store_txn *t, const struct range_asker *asker,
                const Hr__RangeAsk *ask, uint64_t size, struct gossip_update *u,
                struct view *raw, uint32_t *count)
 {
-    if (!asker->full || origin->log != ORIGIN_PUB) {
-        return STATUS_REFUSED; /* they leave the issuer only in logged answers (DESIGN 5) */
-    }
     if (ask->count == 0 || ask->count > RANGE_RECORDS_MAX) {
         return STATUS_TOO_BIG;
+    }
+    if (!asker->full || origin->log != ORIGIN_PUB) {
+        return STATUS_REFUSED; /* they leave the issuer only in logged answers (DESIGN 5) */
     }
     if (ask->from >= size) {
         return STATUS_NOT_FOUND;
@@ -493,8 +493,12 @@ answer(struct store_txn *t, const struct range_asker *asker, uint32_t session, u
     if (st == STATUS_NO_MEMORY) {
         return st;
     }
-    return st == STATUS_OK ? send(u, session, request, kind, out, raw)
-                           : range_refuse(session, request, kind, st, u);
+    if (st == STATUS_OK) {
+        return send(u, session, request, kind, out, raw);
+    }
+    enum status refused = range_refuse(session, request, kind, st, u);
+    return refused == STATUS_OK && (st == STATUS_TOO_BIG || st == STATUS_MALFORMED) ? st
+                                                                                    : refused;
 }
 
 enum status
@@ -513,7 +517,7 @@ range_answer(struct store_txn *t, const struct range_asker *asker, uint32_t sess
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
     enum status st = pb_unpack(d, message, MESSAGE_BYTES_MAX, &arena, &m);
     if (st == STATUS_OK) {
-        st = answer(t, asker, session, request, kind, m, u);
+        st = answer(t, asker, session, request, kind, m, u); /* it was told */
     } else if (st != STATUS_NO_MEMORY) {
         enum status refused = range_refuse(session, request, kind, st, u);
         st = refused == STATUS_OK ? st : refused;
