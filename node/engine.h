@@ -95,6 +95,7 @@ struct network {
     struct recall *recall;     /* engine_recall_io.c */
     bool recall_changed;       /* it is to look at its rows again */
     uint64_t recall_signed;    /* size of our signed pub log that it knows */
+    struct turns *turns;       /* engine_turns_io.c */
 };
 
 /* Something to be written in the next transaction.  `write` returns STATUS_OK;
@@ -217,6 +218,17 @@ void engine_lookup_free(struct engine *e);
 void engine_retire_charter(struct network *n);
 void engine_answer_frame(struct network *n, uint32_t session, const char *institution,
                          const struct frame *f); /* look-ups of others */
+
+/* May one more line be written about what this member does?  (gossip.h, budgets) */
+bool engine_may_say(struct network *n, const char *institution);
+
+/* engine_turns_io.c: look-ups and receipts of others, each member in its turn. */
+void engine_turns_frame(struct network *n, uint32_t session, const char *institution,
+                        const struct frame *f);
+void engine_turns_down(struct network *n, uint32_t session, const char *institution);
+void engine_turns_tick(struct engine *e);
+bool engine_turns_waiting(const struct engine *e);
+void engine_turns_free(struct network *n);
 
 /* Receipts (engine_receipt_io.c): what is owed after a start; send what the
  * signed head covers; whether a peer that is connected still waits for any. */

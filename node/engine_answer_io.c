@@ -39,6 +39,8 @@ struct answer {
     uint32_t session, request;
     char institution[INSTITUTION_CHARS_MAX + 1];
     char exch_origin[ORIGIN_CHARS_MAX + 1];
+    bool overdue;     /* who asks owes receipts */
+    size_t raw_count; /* bytes of records given to all questions */
     size_t count;
     struct reply *replies; /* as many as were asked */
     uint64_t pub_size;     /* of our pub log when it was looked at */
@@ -55,6 +57,9 @@ answer_free(struct answer *a)
     free(a->replies);
     free(a);
 }
+
+/* Records in the answer to one request: half of what may wait to be sent. */
+enum { ANSWER_BYTES_MAX = SESSION_QUEUE_BYTES_MAX / 2 };
 
 /* Most that one released key takes in a message. */
 enum { RELEASED_BYTES = ORIGIN_CHARS_MAX + KEY_BYTES + 32 };
@@ -116,7 +121,8 @@ give(struct answer *a, struct store_txn *txn, const Hr__Leaf *leaf, struct reply
         st = store_record_get(txn, n->pub.id, leaf->index, &sealed, &record);
     }
     if (st != STATUS_OK || !live ||
-        r->raw_count + 4 + record.count > FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64) {
+        r->raw_count + 4 + record.count > FRAME_BYTES_MAX - MESSAGE_BYTES_MAX - 64 ||
+        a->raw_count + 4 + record.count > ANSWER_BYTES_MAX) {
         r->key_count = keys; /* no key without its record */
         return st == STATUS_NOT_FOUND ? STATUS_OK : st;
     }
@@ -128,6 +134,7 @@ give(struct answer *a, struct store_txn *txn, const Hr__Leaf *leaf, struct reply
     frame_put_u32(r->raw + r->raw_count, (uint32_t)record.count);
     memcpy(r->raw + r->raw_count + 4, record.bytes, record.count);
     r->raw_count += 4 + record.count;
+    a->raw_count += 4 + record.count;
     *given = GIVEN;
     return STATUS_OK;
 }
@@ -222,9 +229,11 @@ read_asked(struct answer *a, struct store_txn *txn, ProtobufCBinaryData bytes, s
                                        : charter_member(a->network->charter, a->institution);
         if (who == NULL || !charter_is_member(who, engine_now_ms() / 1000)) {
             st = pack_refused(a, r, REASON_NOT_MEMBER); /* it left while this session was up */
-        } else if (!to_us || e->asked->n_leaves > LOOKUP_LEAVES_ASKED_MAX) {
+        } else if (to_us && e->asked->n_leaves > LOOKUP_LEAVES_ASKED_MAX) {
+            st = STATUS_TOO_BIG;
+        } else if (!to_us) {
             st = pack_refused(a, r, REASON_FORBIDDEN);
-        } else if (engine_receipt_overdue(a->network, a->institution)) {
+        } else if (a->overdue) {
             st = pack_refused(a, r, REASON_RECEIPT);
         } else {
             st = pack_answered(a, txn, e->asked, r);
@@ -333,8 +342,10 @@ answer_done(void *ctx, enum status st)
     struct answer *a = ctx;
     if (st != STATUS_OK) {
         /* Not logged, so not given: the asker sees silence, we say why. */
-        engine_say(a->network->engine, "%s: a look-up of %s is not answered: %s",
-                   a->network->name, a->institution, status_text(st));
+        if (engine_may_say(a->network, a->institution)) {
+            engine_say(a->network->engine, "%s: a look-up of %s is not answered: %s",
+                       a->network->name, a->institution, status_text(st));
+        }
         net_close_session(a->network->engine->net, a->session);
         answer_free(a);
         return;
@@ -361,8 +372,6 @@ answer_done(void *ctx, enum status st)
     }
     for (size_t i = 0; i < a->count; i++) {
         engine_receipt_owe(a->network, a->institution, a->replies[i].index);
-        engine_receipt_expect(a->network, a->institution, a->exch_origin,
-                              a->replies[i].asked_index, &a->replies[i].asked);
     }
     answer_free(a);
 }
@@ -402,6 +411,13 @@ read_request(struct answer *a, struct view message)
          strcmp(origin.network, a->network->name) != 0)) {
         st = STATUS_MALFORMED;
     }
+    /* Each refusal is an entry of our log: some, not as many as anybody likes. */
+    a->overdue = engine_receipt_overdue(a->network, a->institution);
+    if (st == STATUS_OK && a->overdue && a->network->gossip != NULL &&
+        !gossip_spend(a->network->gossip, a->institution, GOSSIP_BUDGET_RECEIPTS,
+                      GOSSIP_BAD_RECEIPT, net_time_ms())) {
+        st = STATUS_BUSY;
+    }
     if (st == STATUS_OK && (a->replies = calloc(ask->n_asked, sizeof *a->replies)) == NULL) {
         st = STATUS_NO_MEMORY;
     }
@@ -440,11 +456,21 @@ engine_answer_frame(struct network *n, uint32_t session, const char *institution
     memcpy(a->institution, institution, strlen(institution) + 1);
     enum status st = read_request(a, f->message);
     if (st != STATUS_OK) {
-        engine_say(n->engine, "%s: a look-up of %s is not readable: %s", n->name, institution,
-                   status_text(st));
+        if (st != STATUS_BUSY && engine_may_say(n, institution)) {
+            engine_say(n->engine, "%s: a look-up of %s is not readable: %s", n->name,
+                       institution, status_text(st));
+        }
         refuse(n, session, f->request);
+        if (st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
+            net_close_session(n->engine->net, session); /* no honest asker sends it */
+        }
         answer_free(a);
         return;
+    }
+    /* Before the commit: the receipt may come while it is waited for. */
+    for (size_t i = 0; i < a->count; i++) {
+        engine_receipt_expect(n, institution, a->exch_origin, a->replies[i].asked_index,
+                              &a->replies[i].asked);
     }
     a->job = (struct job){.purpose = STORE_EXCHANGE,
                           .bytes = 1024 * a->count,

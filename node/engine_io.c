@@ -393,6 +393,9 @@ peer_changed(struct network *n, const struct net_event *ev)
     if (strcmp(ev->institution, n->engine->institution) == 0) {
         return; /* ourselves or our twin: gossip closes it */
     }
+    if (!up) {
+        engine_turns_down(n, ev->session, ev->institution);
+    }
     if (up) {
         engine_packs_look(n); /* somebody new to ask */
     }
@@ -419,16 +422,23 @@ net_event(void *ctx, const struct net_event *ev)
     }
     switch (ev->frame.kind) {
     case FRAME_LOOKUP:
-        engine_answer_frame(n, ev->session, ev->institution, &ev->frame);
+        engine_turns_frame(n, ev->session, ev->institution, &ev->frame);
         return;
     case FRAME_LOOKUP | FRAME_ANSWER:
         engine_lookup_frame(n, ev->session, ev->institution, &ev->frame);
         return;
     case FRAME_RECEIPT:
-        engine_receipt_frame(n, ev->institution, &ev->frame);
+        engine_turns_frame(n, ev->session, ev->institution, &ev->frame);
         return;
     case FRAME_RELY:
     case FRAME_RECALL:
+        if (n->gossip != NULL &&
+            !gossip_spend(n->gossip, ev->institution, GOSSIP_BUDGET_REQUESTS, 1,
+                          net_time_ms()) &&
+            gossip_overdrawn(n->gossip, ev->institution)) {
+            net_close_session(e->net, ev->session);
+            return;
+        }
         engine_recall_frame(n, ev->session, ev->institution, &ev->frame);
         return;
     default:
@@ -574,6 +584,7 @@ engine_close(struct engine *e)
         charter_free(n->charter);
         engine_receipt_free(n);
         engine_recall_close(n);
+        engine_turns_free(n);
     }
     store_close(e->store);
     engine_packs_free(e);

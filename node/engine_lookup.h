@@ -77,7 +77,8 @@ void engine_receipt_owe(struct network *n, const char *institution, uint64_t ind
 void engine_receipt_expect(struct network *n, const char *institution, const char *origin,
                            uint64_t index, const struct hash *leaf);
 bool engine_receipt_overdue(struct network *n, const char *institution);
-void engine_receipt_frame(struct network *n, const char *institution, const struct frame *f);
+void engine_receipt_frame(struct network *n, uint32_t session, const char *institution,
+                          const struct frame *f);
 void engine_receipt_peer(struct network *n, uint32_t session, const char *institution, bool up);
 
 /* The session to send on, 0 if none is up; dial one if there is none. */

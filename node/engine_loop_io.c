@@ -299,7 +299,7 @@ wait_ms(struct engine *e, int timeout_ms)
     }
     until = earlier(until, engine_lookup_deadline_ms(e));
     until = earlier(until, engine_recall_deadline_ms(e));
-    if (e->jobs != NULL || until <= now) {
+    if (e->jobs != NULL || engine_turns_waiting(e) || until <= now) {
         return 0;
     }
     return until - now > timeout_ms ? timeout_ms : (int)(until - now);
@@ -353,5 +353,6 @@ engine_turn(struct engine *e, int timeout_ms)
     engine_sign(e, false);
     commit_jobs(e);
     engine_receipt_tick(e, now);
+    engine_turns_tick(e);
     house_keeping(e, now);
 }

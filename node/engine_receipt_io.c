@@ -19,6 +19,7 @@ enum {
     OWED_MAX = 4096,
     DUE_MAX = 4096,
     LEAVES_AT_ONCE = 48, /* of proofs in one message */
+    PAID_MAX = 512,      /* told last, and told again over the next session */
     REMEMBERED = 1024    /* own entries looked through after a start */
 };
 
@@ -35,6 +36,8 @@ struct receipts {
     uint32_t session; /* 0: none up */
     int64_t up_ms;
     size_t owed_count, owed_room, due_count, due_room;
+    size_t paid_count; /* over this session, in all */
+    uint64_t paid[PAID_MAX];
     uint64_t *owed;
     struct due *due;
 };
@@ -117,7 +120,7 @@ void
 engine_receipt_forget(struct network *n)
 {
     for (struct receipts *r = n->receipts; r != NULL; r = r->next) {
-        r->owed_count = 0;
+        r->owed_count = r->paid_count = 0;
     }
 }
 
@@ -255,6 +258,9 @@ engine_receipt_tick(struct engine *e, int64_t now_ms)
                 if (pay(n, r, count) != STATUS_OK) {
                     break; /* later, or over another session */
                 }
+                for (size_t k = 0; k < count; k++) {
+                    r->paid[r->paid_count++ % PAID_MAX] = r->owed[k];
+                }
                 memmove(r->owed, r->owed + count, (r->owed_count - count) * sizeof *r->owed);
                 r->owed_count -= count;
             }
@@ -276,10 +282,25 @@ engine_receipts_open(const struct engine *e)
     return false;
 }
 
+/* What was told last over a session that ended may not have arrived, and whoever
+ * waits for it would refuse us for ever: it is owed again. */
+static void
+owe_paid(struct network *n, struct receipts *r)
+{
+    size_t count = r->paid_count < PAID_MAX ? r->paid_count : PAID_MAX;
+    for (size_t i = 0; i < count; i++) {
+        engine_receipt_owe(n, r->institution, r->paid[i]);
+    }
+    r->paid_count = 0;
+}
+
 void
 engine_receipt_peer(struct network *n, uint32_t session, const char *institution, bool up)
 {
     struct receipts *r = find(n, institution);
+    if (r != NULL && r->session != 0 && (up || r->session == session)) {
+        owe_paid(n, r);
+    }
     if (r != NULL && up) {
         r->session = session;
         r->up_ms = net_time_ms();
@@ -395,19 +416,32 @@ take_receipt(struct network *n, struct receipts *r, const Hr__Receipt *m)
 }
 
 void
-engine_receipt_frame(struct network *n, const char *institution, const struct frame *f)
+engine_receipt_frame(struct network *n, uint32_t session, const char *institution,
+                     const struct frame *f)
 {
     struct receipts *r = find(n, institution);
     uint8_t memory[PB_ARENA_BYTES];
     struct pb_arena arena;
     ProtobufCMessage *m;
+    if (n->gossip != NULL &&
+        !gossip_spend(n->gossip, institution, GOSSIP_BUDGET_RECEIPTS, 1, net_time_ms())) {
+        if (gossip_overdrawn(n->gossip, institution)) {
+            net_close_session(n->engine->net, session);
+        }
+        return; /* what it owes is told again with the next session */
+    }
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
     bool ok = r != NULL && n->charter != NULL &&
               pb_unpack(&hr__receipt__descriptor, f->message, MESSAGE_BYTES_MAX, &arena, &m) ==
                   STATUS_OK &&
+              ((const Hr__Receipt *)m)->n_leaves <= RECEIPT_LEAVES_MAX &&
               take_receipt(n, r, (const Hr__Receipt *)m);
     pb_free(&arena);
-    if (!ok) {
+    if (!ok && n->gossip != NULL) {
+        (void)gossip_spend(n->gossip, institution, GOSSIP_BUDGET_RECEIPTS,
+                           GOSSIP_BAD_RECEIPT - 1, net_time_ms());
+    }
+    if (!ok && engine_may_say(n, institution)) {
         engine_say(n->engine, "%s: a receipt of %s does not hold", n->name, institution);
     }
 }

@@ -58,6 +58,7 @@ enum {
     SESSIONS_PER_MEMBER_MAX = 8,                /* open ones of one institution and network */
     SESSION_IDLE_MS_MAX = 30 * 1000,            /* then an empty message keeps it alive */
     SESSION_SILENT_MS_MAX = 90 * 1000,          /* then it is dead */
+    SESSION_STUCK_MS_MAX = 30 * 1000,           /* a queue of which nothing could be sent */
     SESSION_OLD_MS_MAX = 600 * 1000,            /* an old session may go on after its hour */
     INSTANCE_BYTES = 16,
     SOFTWARE_CHARS_MAX = 64,
@@ -83,6 +84,7 @@ enum {
     GOSSIP_PUSH_PEERS_MAX = 16,
     LOOKUP_SILENT_MS = 400,
     LOOKUPS_PER_REQUEST_MAX = 64,
+    RECEIPT_LEAVES_MAX = 64, /* in one message */
 
     /* import */
     IMPORT_FILE_BYTES_MAX = 256 * 1024 * 1024,
