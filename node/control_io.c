@@ -229,6 +229,22 @@ on_gone(void *owner)
 
 static const struct loop_stream_events stream_events = {on_received, on_sent, on_gone};
 
+/* Over the limit the oldest connection goes that has no call under way: it says
+ * nothing, or does not take its answer. */
+static void
+make_room(struct control *k)
+{
+    struct control_conn *oldest = NULL;
+    for (struct control_conn *c = k->conns; c != NULL; c = c->next) {
+        if (!c->running && !c->over) {
+            oldest = c;
+        }
+    }
+    if (oldest != NULL) {
+        conn_close(oldest);
+    }
+}
+
 static void
 on_accepted(void *owner, nng_stream *stream)
 {
@@ -236,7 +252,14 @@ on_accepted(void *owner, nng_stream *stream)
     uint64_t uid = 0;
     bool known = nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) == 0;
     struct control_conn *c = NULL;
-    if (k->conn_count < CONTROL_CALLS_MAX &&
+    size_t open = 0;
+    for (const struct control_conn *other = k->conns; other != NULL; other = other->next) {
+        open += !other->over;
+    }
+    if (open >= CONTROL_CALLS_MAX) {
+        make_room(k);
+    }
+    if (k->conn_count < 2 * CONTROL_CALLS_MAX && /* some are being closed */
         (!known || uid == 0 || uid == (uint64_t)geteuid())) {
         c = calloc(1, sizeof *c);
     }

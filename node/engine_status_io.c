@@ -132,6 +132,21 @@ network_json(struct network *n)
     return o;
 }
 
+/* What went over the wire since the start. */
+static json_t *
+wire_json(const struct engine *e)
+{
+    struct net_stats s;
+    net_stats(e->net, &s);
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "sessions",
+                     (json_int_t)s.sessions, "opening", (json_int_t)s.opening, "accepted",
+                     (json_int_t)s.accepted, "evicted", (json_int_t)s.evicted, "refused",
+                     (json_int_t)s.refused, "failed", (json_int_t)s.failed, "accept_errors",
+                     (json_int_t)s.accept_errors, "frames_in", (json_int_t)s.frames_in,
+                     "frames_out", (json_int_t)s.frames_out, "bytes_in", (json_int_t)s.bytes_in,
+                     "bytes_out", (json_int_t)s.bytes_out);
+}
+
 static json_t *
 status_json(struct engine *e)
 {
@@ -144,6 +159,7 @@ status_json(struct engine *e)
         json_array_append_new(networks, network_json(&e->networks[i]));
     }
     json_object_set_new(o, "networks", networks);
+    json_object_set_new(o, "wire", wire_json(e));
     if (store_space(e->store, &space) == STATUS_OK) {
         json_object_set_new(
             o, "space",

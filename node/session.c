@@ -34,13 +34,15 @@ struct flight {
 struct session {
     const struct session_options *options;
     enum phase phase;
-    bool up;   /* HELLO was read */
-    bool beat; /* an empty message is due */
+    bool up;    /* HELLO was read */
+    bool beat;  /* an empty message is due */
+    bool moved; /* the wire took something since the last look at the clock */
     enum status ended;
     const char *reason;
     int64_t began_ms;
     int64_t received_ms; /* last time anything came */
     int64_t sent_ms;     /* last time anything was sealed */
+    int64_t stuck_ms;    /* since when nothing of what waits was sent; 0: it moves */
     struct session_peer peer;
 
     struct noise noise; /* until the handshake is over, then wiped */
@@ -648,6 +650,7 @@ session_sent(struct session *s, size_t count)
 {
     assert(count <= s->out_count - s->out_first);
     s->out_first += count;
+    s->moved = s->moved || count > 0;
     if (s->out_first == s->out_count) {
         s->out_first = s->out_count = 0;
     }
@@ -677,6 +680,14 @@ session_tick(struct session *s, int64_t now_ms)
     if (now_ms - s->received_ms >= SESSION_SILENT_MS_MAX) {
         return end(s, STATUS_UNAVAILABLE, "nothing was heard for too long");
     }
+    if (s->moved || !session_has_output(s)) {
+        s->moved = false;
+        s->stuck_ms = 0;
+    } else if (s->stuck_ms == 0) {
+        s->stuck_ms = now_ms == 0 ? 1 : now_ms;
+    } else if (now_ms - s->stuck_ms >= SESSION_STUCK_MS_MAX) {
+        return end(s, STATUS_UNAVAILABLE, "the peer does not read");
+    }
     if (now_ms - s->sent_ms >= SESSION_IDLE_MS_MAX) {
         s->beat = true;
         s->sent_ms = now_ms;
@@ -692,6 +703,9 @@ session_deadline_ms(const struct session *s)
     }
     int64_t dead = s->received_ms + SESSION_SILENT_MS_MAX;
     int64_t beat = s->sent_ms + SESSION_IDLE_MS_MAX;
+    if (s->stuck_ms != 0 && s->stuck_ms + SESSION_STUCK_MS_MAX < dead) {
+        dead = s->stuck_ms + SESSION_STUCK_MS_MAX;
+    }
     return dead < beat ? dead : beat;
 }
 
