@@ -87,6 +87,71 @@ tree_check_inclusion(const struct hash *root, uint64_t size, const struct hash *
     return hash_equal(&node, root) ? STATUS_OK : STATUS_BAD_PROOF;
 }
 
+enum status
+tree_check_node(const struct hash *root, uint64_t size, const struct hash *node, unsigned level,
+                uint64_t index, const struct hash *proof, size_t proof_count)
+{
+    struct climb c;
+    struct hash at = *node;
+
+    if (size == 0 || size > TREE_SIZE_MAX || level > 62 || index >= size >> level ||
+        proof_count > TREE_PROOF_HASHES_MAX) {
+        return STATUS_MALFORMED;
+    }
+    /* Below it all siblings lie inside, so the path of its first leaf begins there. */
+    c = (struct climb){.at = index, .last = (size - 1) >> level};
+    for (size_t i = 0; i < proof_count; i++) {
+        if (c.last == 0) {
+            return STATUS_MALFORMED;
+        }
+        if (climb_is_right(&c)) {
+            tree_node_hash(&proof[i], &at, &at);
+        } else {
+            tree_node_hash(&at, &proof[i], &at);
+        }
+        climb_up(&c);
+    }
+    if (c.last != 0) {
+        return STATUS_MALFORMED;
+    }
+    return hash_equal(&at, root) ? STATUS_OK : STATUS_BAD_PROOF;
+}
+
+enum status
+tree_old_root(uint64_t old_size, const struct hash *root, uint64_t size,
+              const struct hash *proof, size_t proof_count, struct hash *old_root)
+{
+    struct climb c = {.at = old_size - 1, .last = size - 1};
+    struct hash old_node, node;
+
+    if (size > TREE_SIZE_MAX || old_size == 0 || old_size >= size || proof_count == 0 ||
+        proof_count > TREE_PROOF_HASHES_MAX + 1) {
+        return STATUS_MALFORMED;
+    }
+    while ((c.at & 1) == 1) {
+        c.at >>= 1;
+        c.last >>= 1;
+    }
+    old_node = node = proof[0];
+    for (size_t i = 1; i < proof_count; i++) {
+        if (c.last == 0) {
+            return STATUS_MALFORMED;
+        }
+        if (climb_is_right(&c)) {
+            tree_node_hash(&proof[i], &old_node, &old_node);
+            tree_node_hash(&proof[i], &node, &node);
+        } else {
+            tree_node_hash(&node, &proof[i], &node);
+        }
+        climb_up(&c);
+    }
+    if (c.last != 0) {
+        return STATUS_MALFORMED;
+    }
+    *old_root = old_node;
+    return hash_equal(&node, root) ? STATUS_OK : STATUS_BAD_PROOF;
+}
+
 /* The cases that need no hashing: sizes equal, or the old one 0. */
 static enum status
 check_trivial(const struct hash *old_root, uint64_t old_size, const struct hash *root,

@@ -58,4 +58,26 @@ MUST_USE enum status tree_check_consistency(const struct hash *old_root, uint64_
                                             const struct hash *root, uint64_t size,
                                             const struct hash *proof, size_t proof_count);
 
+/* Check that the final node (level, index), which is the root of the leaves
+ * [index << level, (index + 1) << level), is `node` in the tree of `size` leaves
+ * whose root is `root`.  `proof` is the inclusion proof of any of these leaves
+ * without its lowest `level` hashes.
+ * STATUS_OK, STATUS_MALFORMED (the node is not final in this tree, or the proof has
+ * the wrong length), STATUS_BAD_PROOF. */
+MUST_USE enum status tree_check_node(const struct hash *root, uint64_t size,
+                                     const struct hash *node, unsigned level, uint64_t index,
+                                     const struct hash *proof, size_t proof_count);
+
+/* The root that the first `old_size` leaves (more than 0, fewer than `size`) have in
+ * the tree of `size` leaves whose root is `root`.  `proof` is the consistency proof
+ * of the two, with the root at old_size in front when old_size is a power of two:
+ * unlike tree_check_consistency this needs no old root, so that it shows what the
+ * tree says about its past, whatever else was signed.
+ * STATUS_OK         *old_root is it.
+ * STATUS_MALFORMED  sizes, or the proof has the wrong length.
+ * STATUS_BAD_PROOF  the proof does not belong to `root`. */
+MUST_USE enum status tree_old_root(uint64_t old_size, const struct hash *root, uint64_t size,
+                                   const struct hash *proof, size_t proof_count,
+                                   struct hash *old_root);
+
 #endif

@@ -159,17 +159,24 @@ enum status
 tree_prove_inclusion(uint64_t size, uint64_t index, tree_read_node read, void *ctx,
                      struct hash proof[TREE_PROOF_HASHES_MAX], size_t *count)
 {
+    return tree_prove_node(size, 0, index, read, ctx, proof, count);
+}
+
+enum status
+tree_prove_node(uint64_t size, unsigned level, uint64_t index, tree_read_node read, void *ctx,
+                struct hash proof[TREE_PROOF_HASHES_MAX], size_t *count)
+{
     uint64_t begin = 0, end = size;
     size_t used = 0;
 
-    if (size > TREE_SIZE_MAX || index >= size) {
+    if (size > TREE_SIZE_MAX || level > 62 || index >= size >> level) {
         return STATUS_MALFORMED;
     }
-    while (end - begin > 1) { /* PATH of RFC 9162, 2.1.3.1 */
+    while (end - begin > UINT64_C(1) << level) { /* PATH of RFC 9162, 2.1.3.1 */
         uint64_t middle = begin + split(end - begin);
         enum status st;
         assert(used < TREE_PROOF_HASHES_MAX);
-        if (index < middle) {
+        if (index << level < middle) {
             st = range_root(middle, end, read, ctx, &proof[used]);
             end = middle;
         } else {

@@ -61,6 +61,12 @@ MUST_USE enum status tree_prove_inclusion(uint64_t size, uint64_t index, tree_re
                                           void *ctx, struct hash proof[TREE_PROOF_HASHES_MAX],
                                           size_t *count);
 
+/* Make the proof that tree_check_node accepts for the final node (level, index):
+ * nodes below it are not read.  Statuses as above. */
+MUST_USE enum status tree_prove_node(uint64_t size, unsigned level, uint64_t index,
+                                     tree_read_node read, void *ctx,
+                                     struct hash proof[TREE_PROOF_HASHES_MAX], size_t *count);
+
 /* Make the proof that tree_check_consistency accepts from `old_size` to
  * `size` leaves; it is empty when old_size is 0 or equal to size.
  *

@@ -10,6 +10,7 @@
 #include "crypto/note.h"
 #include "node/call.h"
 #include "node/cli.h"
+#include "node/file_io.h"
 
 const char cmd_log_help[] =
     "usage: huren log checkpoint pub|exch [--network NET]\n"
@@ -17,6 +18,7 @@ const char cmd_log_help[] =
     "       huren log tiles pub|exch DIR [--network NET]\n"
     "       huren log vkey pub|exch [--network NET]\n"
     "       huren log retire pub [--network NET]\n"
+    "       huren log fork ORIGIN FILE [--network NET]\n"
     "\n"
     "The logs of this home, in published formats that need none of our software:\n"
     "  checkpoint  the newest signed head with its cosignatures (C2SP signed note)\n"
@@ -26,6 +28,8 @@ const char cmd_log_help[] =
     "  retire      give up a pub log that contradicts what was signed before (huren status\n"
     "              says so), and begin its successor, .../pub/<8 hex>: import the reports\n"
     "              again; it is shown as unlinked until the members document names it\n"
+    "  fork        write the proof that the log ORIGIN, of whomever, showed two histories\n"
+    "              (huren status lists them) to FILE; huren verify FILE checks it anywhere\n"
     "pub holds what this institution published, exch what it asked, answered and decided.\n"
     "\n"
     "exit: 0 done, 1 nothing signed yet or no such entry, 2 could not do it\n";
@@ -84,6 +88,54 @@ tiles_done(void *ctx, int exit_code)
     s->exit_code = s->exit_code == 0 ? exit_code : s->exit_code;
 }
 
+/* ---- log fork ---- */
+
+struct fork_sink {
+    struct cli *cli;
+    const char *path;
+    int exit_code; /* of writing the file */
+};
+
+static void
+fork_text(void *ctx, bool err, const char *text, size_t n)
+{
+    struct fork_sink *s = ctx;
+    fwrite(text, 1, n, err ? s->cli->err : s->cli->out);
+}
+
+static void
+fork_blob(void *ctx, const char *name, struct view bytes)
+{
+    struct fork_sink *s = ctx;
+    char error[FILE_ERROR_CHARS];
+    (void)name;
+    if (file_write(s->path, bytes, 0644, false, error) != STATUS_OK) {
+        s->exit_code = cli_error(s->cli, CLI_TROUBLE, "%s", error);
+    }
+}
+
+static void
+fork_done(void *ctx, int exit_code)
+{
+    (void)ctx;
+    (void)exit_code;
+}
+
+static int
+fork_file(struct cli *cli, const char *origin, const char *path, const char *network)
+{
+    json_t *args = json_pack("{s:s}", "origin", origin);
+    if (network != NULL) {
+        json_object_set_new(args, "network", json_string(network));
+    }
+    struct call call = {.command = "fork", .args = args};
+    struct fork_sink s = {.cli = cli, .path = path};
+    struct call_sink sink = {&s, fork_text, fork_blob, fork_done};
+    int exit_code = call_run_sink(cli, &call, &sink);
+    json_decref(args);
+    return s.exit_code != 0 ? s.exit_code : exit_code;
+}
+
 static bool
 read_index(const char *text, json_t *args)
 {
@@ -106,15 +158,18 @@ cmd_log(struct cli *cli, int argc, char **argv)
         return CLI_TROUBLE;
     }
     const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "fork") == 0 && argc == 4) {
+        return fork_file(cli, argv[2], argv[3], network);
+    }
     bool prove = strcmp(what, "prove") == 0;
     bool tiles = strcmp(what, "tiles") == 0;
     bool plain = strcmp(what, "checkpoint") == 0 || strcmp(what, "vkey") == 0;
     bool retire = strcmp(what, "retire") == 0 && argc == 3 && strcmp(argv[2], "pub") == 0;
     if (argc != (prove || tiles ? 4 : 3) || !(prove || tiles || plain || retire)) {
-        return cli_error(
-            cli, CLI_TROUBLE,
-            "wants checkpoint, prove, tiles or vkey, and pub or exch, or retire pub; huren log "
-            "--help");
+        return cli_error(cli, CLI_TROUBLE,
+                         "wants checkpoint, prove, tiles or vkey, and pub or exch, or retire "
+                         "pub, or fork ORIGIN "
+                         "FILE; huren log --help");
     }
     json_t *args = json_pack("{s:s,s:s}", "what", what, "log", argv[2]);
     if (network != NULL) {

@@ -9,6 +9,7 @@
 #include "node/cli.h"
 #include "node/evidence.h"
 #include "node/file_io.h"
+#include "node/forkfile.h"
 #include "node/home_io.h"
 #include "node/policy_home_io.h"
 #include "node/policy_io.h"
@@ -27,6 +28,8 @@ const char cmd_verify_help[] =
     "decisions in it come out the same again.  The root is taken from --root, else from the "
     "home;\n"
     "never from the file itself.  Needs no network.\n"
+    "FILE may also be the proof that a log showed two histories (huren log fork): then it is\n"
+    "checked that both heads are signed by that log and that they cannot both be true.\n"
     "\n"
     "  --root FILE  a root document that you trust, as huren charter adopt takes it\n"
     "  --pack FILE  a pack or annex (.hrpack) that the decisions need: those of this binary "
@@ -132,6 +135,46 @@ struct checked {
     char reason[EVIDENCE_REASON_CHARS];
 };
 
+/* Evidence, or the proof of a fork. */
+static void
+check_one(struct view file, const struct charter_document *root,
+          const struct policy_set *policy, struct checked *c)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    if (!forkfile_is(file)) {
+        c->status = evidence_check(file, root, policy, now_s, &c->found, c->reason);
+        return;
+    }
+    c->found = (struct evidence_found){0};
+    c->status = forkfile_check(file, root, now_s, &c->found.json, c->reason);
+}
+
+/* What the proof of a fork shows, in words. */
+static void
+print_fork(struct cli *cli, const char *path, const json_t *o)
+{
+    char name[256];
+    static const char *const heads[] = {"smaller", "larger"};
+    text_show(text_view(json_string_value(json_object_get(o, "name"))), name, sizeof name);
+    fprintf(cli->out, "%s: verified: a FORK\n", path);
+    fprintf(cli->out, "  the log %s of %s showed two histories:\n",
+            json_string_value(json_object_get(o, "origin")), name);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *h = json_object_get(o, heads[i]);
+        fprintf(cli->out, "  %" JSON_INTEGER_FORMAT " entries, root %s\n",
+                json_integer_value(json_object_get(h, "size")),
+                json_string_value(json_object_get(h, "root")));
+    }
+    fprintf(cli->out,
+            "  both are signed with its key, and no log can have had both (as of members "
+            "version %" JSON_INTEGER_FORMAT ")\n",
+            json_integer_value(json_object_get(o, "members_version")));
+    if (json_is_true(json_object_get(o, "key_ended"))) {
+        fprintf(cli->out,
+                "  that key is not in force any more: whoever took it may have signed one\n");
+    }
+}
+
 static enum status
 check_with_home(struct cli *cli, struct view file, const struct policy_set *policy,
                 struct checked *c)
@@ -156,8 +199,7 @@ check_with_home(struct cli *cli, struct view file, const struct policy_set *poli
         after[network.count] = '\0';
         if (root_of_store(txn, text_view(after), &t) == STATUS_OK) {
             struct checked one;
-            one.status =
-                evidence_check(file, &t.d, policy, (int64_t)time(NULL), &one.found, one.reason);
+            check_one(file, &t.d, policy, &one);
             if (c->status == STATUS_NOT_FOUND || one.status == STATUS_OK ||
                 c->status == STATUS_REFUSED) {
                 *c = one; /* another network's root says least */
@@ -322,14 +364,15 @@ cmd_verify(struct cli *cli, int argc, char **argv)
     struct view file = {bytes, count};
     int exit_code = CLI_TROUBLE;
     enum status st = STATUS_OK;
-    if (!evidence_is(file)) {
-        cli_error(cli, CLI_TROUBLE, "%s is not evidence of a version known here", argv[1]);
+    if (!evidence_is(file) && !forkfile_is(file)) {
+        cli_error(cli, CLI_TROUBLE,
+                  "%s is neither evidence nor the proof of a fork, of a version known here",
+                  argv[1]);
     } else if (root != NULL && !root_of_file(cli, root, &t)) {
         exit_code = CLI_TROUBLE;
     } else {
         if (root != NULL) {
-            c.status =
-                evidence_check(file, &t.d, policy, (int64_t)time(NULL), &c.found, c.reason);
+            check_one(file, &t.d, policy, &c);
         } else {
             st = check_with_home(cli, file, policy, &c);
         }
@@ -338,6 +381,15 @@ cmd_verify(struct cli *cli, int argc, char **argv)
                 cli, CLI_TROUBLE,
                 "no root to check %s against: the home %s has none (%s); name one with --root",
                 argv[1], cli->home, status_text(st));
+        } else if (c.status == STATUS_OK && forkfile_is(file)) {
+            if (cli->json) {
+                json_object_set_new(c.found.json, "verified", json_true());
+                json_dumpf(c.found.json, cli->out, JSON_COMPACT);
+                fputc('\n', cli->out);
+            } else {
+                print_fork(cli, argv[1], c.found.json);
+            }
+            exit_code = CLI_YES;
         } else if (c.status == STATUS_OK) {
             exit_code = report_found(cli, argv[1], &c.found);
         } else if (c.status == STATUS_NO_MEMORY || c.status == STATUS_UNSUPPORTED) {

@@ -199,6 +199,9 @@ MUST_USE enum status engine_recover_start(struct engine *e, struct store_txn *tx
 /* The gate changed: begin a new exch log if ours is contradicted, say what is
  * missing of the one before. */
 void engine_recover_gate(struct network *n);
+/* engine_fork_io.c: [{origin, own, proven, serves, held, sizes}], and as a file. */
+json_t *engine_forks_json(const struct network *n);
+void engine_fork_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_resume_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_retire_call(struct engine *e, const struct call *call, struct call_sink *sink);
 /* Whether the members document need not name this log, or does (DESIGN 6, 10). */

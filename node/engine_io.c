@@ -646,6 +646,7 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
                     {"retire", engine_retire_call},
                     {"outcome", engine_outcome_call},
                     {"recall", engine_recall_call},
+                    {"fork", engine_fork_call},
                     {"quarantine", engine_quarantine_call},
                     {"quarantine-drop", engine_quarantine_drop_call},
                     {"quarantine-list", engine_quarantine_list_call}};

@@ -128,6 +128,7 @@ network_json(struct network *n)
     json_object_set_new(o, "packs", engine_packs_json(n));
     json_object_set_new(o, "recalls", engine_recall_json(n));
     json_object_set_new(o, "logs", logs_json(n));
+    json_object_set_new(o, "forks", engine_forks_json(n));
     json_object_set_new(o, "peers", peers_json(n));
     return o;
 }
@@ -248,6 +249,18 @@ print_network(struct call_sink *sink, json_t *n)
             json_integer_value(json_object_get(l, "cosigned_by")),
             json_integer_value(json_object_get(l, "cosigned_size")),
             json_is_true(json_object_get(l, "frozen")) ? ", FROZEN: a fork is known" : "");
+    }
+    list = json_object_get(n, "forks");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *f = json_array_get(list, i);
+        const char *origin = json_string_value(json_object_get(f, "origin"));
+        engine_text(sink, false,
+                    "  FORK of %s: two signed heads contradict each other; only its first "
+                    "%" JSON_INTEGER_FORMAT " entries count%s%s%s\n",
+                    origin, json_integer_value(json_object_get(f, "serves")),
+                    json_is_true(json_object_get(f, "proven")) ? "; huren log fork " : "",
+                    json_is_true(json_object_get(f, "proven")) ? origin : "",
+                    json_is_true(json_object_get(f, "proven")) ? " FILE writes the proof" : "");
     }
     list = json_object_get(n, "peers");
     for (size_t i = 0; i < json_array_size(list); i++) {

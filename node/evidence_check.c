@@ -159,8 +159,8 @@ check_parts(struct checking *k)
     return STATUS_OK;
 }
 
-static enum status
-read_charter(struct checking *k, const struct charter_document *root)
+enum status
+evidence_read_charter(struct checking *k, const struct charter_document *root)
 {
     if (k->e->n_charter > DOCUMENTS_MAX || k->e->n_rows > ROWS_MAX) {
         return evidence_no(k, STATUS_TOO_BIG,
@@ -385,7 +385,7 @@ check_all(struct checking *k, struct view file, const struct charter_document *r
         return evidence_no(k, STATUS_UNSUPPORTED,
                            "evidence of format %u, this version reads format 1", k->e->format);
     }
-    st = read_charter(k, root);
+    st = evidence_read_charter(k, root);
     st = st == STATUS_OK ? check_maker(k) : st;
     st = st == STATUS_OK ? check_log(k) : st;
     st = st == STATUS_OK ? check_record(k) : st;

@@ -29,6 +29,10 @@ struct checking {
 __attribute__((format(printf, 3, 4))) enum status
 evidence_no(struct checking *k, enum status st, const char *format, ...);
 
+/* Make k->charter of the notes and rows of k->e, which must follow from `root`. */
+MUST_USE enum status evidence_read_charter(struct checking *k,
+                                           const struct charter_document *root);
+
 /* Row number `at` of those of the report that the file is about; NULL: no more. */
 const Hr__Item *evidence_row(const struct checking *k, size_t at);
 

@@ -9,6 +9,7 @@
 #include "crypto/base64.h"
 
 static const char COSIGNED[] = "#cosigned";
+static const char FORK[] = "#fork";
 static const char CHARTER[] = "charter/";
 
 /* A decimal of 1 to 19 digits without leading zeros, below 2^63. */
@@ -72,6 +73,12 @@ frontier_read(struct view text, struct frontier_line *out)
         if (!read_number(third, &line.cosigned) || line.cosigned > NOTE_SIGNATURES_MAX) {
             return STATUS_MALFORMED;
         }
+    } else if (ends_with(name, FORK, sizeof FORK - 1)) {
+        line.what = FRONTIER_FORK;
+        name.count -= sizeof FORK - 1;
+        if (line.number != 1 || third.count != 1 || third.bytes[0] != '0') {
+            return STATUS_MALFORMED;
+        }
     } else {
         size_t prefix = sizeof CHARTER - 1;
         line.what = FRONTIER_LOG;
@@ -101,11 +108,15 @@ frontier_write(const struct frontier_line *line, char out[FRONTIER_LINE_CHARS_MA
     int n = snprintf(out, FRONTIER_LINE_CHARS_MAX + 1, "%s%.*s%s %" PRIu64 " ",
                      line->what == FRONTIER_CHARTER ? CHARTER : "", (int)line->name.count,
                      (const char *)line->name.bytes,
-                     line->what == FRONTIER_COSIGNED ? COSIGNED : "", line->number);
+                     line->what == FRONTIER_COSIGNED ? COSIGNED
+                     : line->what == FRONTIER_FORK   ? FORK
+                                                     : "",
+                     line->what == FRONTIER_FORK ? 1 : line->number);
     assert(n > 0 && n + 46 < FRONTIER_LINE_CHARS_MAX);
     size_t used = (size_t)n;
-    if (line->what == FRONTIER_COSIGNED) {
-        n = snprintf(out + used, 24, "%" PRIu64, line->cosigned);
+    if (line->what == FRONTIER_COSIGNED || line->what == FRONTIER_FORK) {
+        n = snprintf(out + used, 24, "%" PRIu64,
+                     line->what == FRONTIER_FORK ? 0 : line->cosigned);
         return used + (size_t)n;
     }
     uint8_t text[BASE64_CHARS(HASH_BYTES)];

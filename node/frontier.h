@@ -4,6 +4,7 @@
  *
  *   <origin> <size> <root, base64>          newest head that is held and verified
  *   <origin>#cosigned <size> <n>            newest offered head, n cosignatures known
+ *   <origin>#fork 1 0                       two heads of it contradict each other, provably
  *   charter/<kind> <version> <hash, base64> SHA-256 of the text of the note
  *
  * The key of a line is what stands before its first blank.  Lines are sorted
@@ -24,10 +25,10 @@
 
 enum {
     FRONTIER_LINE_CHARS_MAX = ORIGIN_CHARS_MAX + 80,
-    FRONTIER_LINES_MAX = 2 * LOGS_MAX + 16,
+    FRONTIER_LINES_MAX = 3 * LOGS_MAX + 16,
 };
 
-enum frontier_what { FRONTIER_LOG = 1, FRONTIER_COSIGNED, FRONTIER_CHARTER };
+enum frontier_what { FRONTIER_LOG = 1, FRONTIER_COSIGNED, FRONTIER_CHARTER, FRONTIER_FORK };
 
 struct frontier_line {
     enum frontier_what what;
@@ -38,7 +39,7 @@ struct frontier_line {
 };
 
 /* Read a line, without its LF, from outside.  STATUS_MALFORMED: anything but
- * the three forms above, numbers without leading zeros and below 2^63. */
+ * the four forms above, numbers without leading zeros and below 2^63. */
 MUST_USE enum status frontier_read(struct view text, struct frontier_line *out);
 
 /* Write a line without LF; returns its length.  The name must fit (asserted). */

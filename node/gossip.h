@@ -144,7 +144,7 @@ enum gossip_action_type {
     GOSSIP_COSIGN,         /* origin, note, size, root: sign it as a witness and keep it */
     GOSSIP_STORE_BLOB,     /* hash, note = its bytes */
     GOSSIP_STORE_MARK,     /* origin, first: records below `first` were fetched or given up */
-    GOSSIP_STORE_FORK,     /* origin, note, other: freeze the log, keep both notes */
+    GOSSIP_STORE_FORK,     /* origin, note, other, raw (a ForkProof): freeze the log, keep it */
     /* By the engine, then GOSSIP_STORED: */
     GOSSIP_ADOPT, /* charter: kind, version, note, entries = rows, count, institution (who
                      gave it).  Check with charter_check_next and store; refused: status,
@@ -210,6 +210,11 @@ MUST_USE enum status gossip_step(struct gossip *g, const struct gossip_event *ev
 MUST_USE enum status gossip_apply(struct store_txn *txn, const struct gossip_action *action,
                                   const struct note_signer *witness, const char *network,
                                   int64_t now_s);
+
+/* The proof that is kept of the fork of a frozen log (forkproof.h), if it proves the
+ * fork to others; it lives as long as the transaction. */
+bool gossip_fork_proof(struct store_txn *txn, const char *network, struct view origin,
+                       struct view *out);
 
 /* When the next GOSSIP_TICK is due, monotonic ms. */
 int64_t gossip_deadline_ms(const struct gossip *g);

@@ -270,6 +270,38 @@ apply_cosign(struct store_txn *t, const struct gossip_action *a,
     return st;
 }
 
+/* The head up to which a frozen log is served becomes its head in every respect:
+ * what is told and proven from now on stands under it.  Both disputed ones are in
+ * the proof. */
+static enum status
+undisputed_head(struct store_txn *t, uint32_t id, uint64_t serve_to)
+{
+    static const enum store_note from[] = {STORE_NOTE_OFFERED, STORE_NOTE_COSIGNED};
+    static const enum store_note to[] = {STORE_NOTE_HEAD, STORE_NOTE_OFFERED,
+                                         STORE_NOTE_COSIGNED};
+    struct view bytes;
+    struct checkpoint c;
+    for (size_t i = 0; serve_to > 0 && i < sizeof from / sizeof from[0]; i++) {
+        enum status st = store_note_get(t, id, from[i], &bytes);
+        if (st == STATUS_NOT_FOUND ||
+            (st == STATUS_OK && (cosignature_lines(bytes, &c) == 0 || c.size != serve_to))) {
+            continue;
+        }
+        uint8_t *copy = st == STATUS_OK ? malloc(bytes.count) : NULL;
+        if (copy == NULL) {
+            return st == STATUS_OK ? STATUS_NO_MEMORY : st;
+        }
+        struct view kept = {copy, bytes.count}; /* views do not survive a write */
+        memcpy(copy, bytes.bytes, bytes.count);
+        for (size_t k = 0; st == STATUS_OK && k < sizeof to / sizeof to[0]; k++) {
+            st = store_note_put(t, id, to[k], kept);
+        }
+        free(copy);
+        return st;
+    }
+    return STATUS_OK;
+}
+
 static enum status
 apply_fork(struct store_txn *t, const struct gossip_action *a, const char *network,
            int64_t now_s)
@@ -283,21 +315,11 @@ apply_fork(struct store_txn *t, const struct gossip_action *a, const char *netwo
         return STATUS_OK; /* the first pair is kept */
     }
     uint64_t serve_to = a->first < log.size ? a->first : log.size;
-    size_t bytes = 4 + a->note.count + a->other.count;
-    uint8_t *pair = malloc(bytes);
-    if (pair == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    frame_put_u32(pair, (uint32_t)a->note.count);
-    memcpy(pair + 4, a->note.bytes, a->note.count);
-    memcpy(pair + 4 + a->note.count, a->other.bytes, a->other.count);
-    st = store_kv_put(t, GOSSIP_KV_FORK, view_of_text(network), a->origin,
-                      (struct view){pair, bytes});
-    free(pair);
+    st = store_kv_put(t, GOSSIP_KV_FORK, view_of_text(network), a->origin, a->raw);
     if (st == STATUS_OK) {
         st = store_log_mark(t, log.id, log.flags | STORE_LOG_FROZEN, serve_to);
     }
-    return st;
+    return st == STATUS_OK ? undisputed_head(t, log.id, serve_to) : st;
 }
 
 enum status

@@ -1,5 +1,6 @@
 /* Heads of logs: asked for, told, verified, compared; offered heads with their
  * cosignatures; forks; what others know of our own logs. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "node/gossip_state.h"
@@ -64,7 +65,7 @@ own_shown(struct step *s, struct glog *log, const struct witness_head *head, str
             step_fail(s, st);
         } else if (!hash_equal(&root, &head->root)) {
             signgate_shown(&s->g->gate, log->origin, head->size, true);
-            gate_tell(s, note);
+            head_fork(s, log, note, NULL);
         }
         return;
     }
@@ -84,17 +85,121 @@ own_shown(struct step *s, struct glog *log, const struct witness_head *head, str
 
 /* ---- forks ---------------------------------------------------------------------- */
 
+bool
+gossip_fork_proof(struct store_txn *txn, const char *network, struct view origin,
+                  struct view *out)
+{
+    struct forkproof *p = NULL;
+    bool proven = false;
+    if (store_kv_get(txn, GOSSIP_KV_FORK, view_of_text(network), origin, out) == STATUS_OK &&
+        (p = calloc(1, sizeof *p)) != NULL && forkproof_read(*out, p) == STATUS_OK) {
+        proven = p->proven;
+        forkproof_free(p);
+    }
+    free(p);
+    return proven;
+}
+
+/* What our copy can show about two heads of it, `own` being one that it has: nodes
+ * under which the other cannot be true.  False: nothing. */
+static bool
+fork_nodes(struct step *s, const struct glog *log, const struct checkpoint *own,
+           const struct checkpoint *other, const struct sync_fork *at,
+           struct forkproof_nodes *out)
+{
+    struct hash root;
+    memset(out, 0, sizeof *out);
+    if (!log->in_store || own->size > log->size || own->size == 0 || other->size == 0) {
+        return false;
+    }
+    if (other->size < own->size) {
+        bool seed = (other->size & (other->size - 1)) == 0;
+        if (store_root_at(s->e->txn, log->id, other->size, &root) != STATUS_OK ||
+            store_prove_consistency(s->e->txn, log->id, other->size, &root, own->size,
+                                    &own->root, out->old + (seed ? 1 : 0),
+                                    &out->old_count) != STATUS_OK) {
+            return false;
+        }
+        if (seed) { /* the root that the proof leaves out */
+            out->old[0] = root;
+            out->old_count++;
+        }
+        return true;
+    }
+    uint64_t nodes = at == NULL ? 0 : own->size >> at->level;
+    struct hash path[TREE_PROOF_HASHES_MAX];
+    struct view tile;
+    size_t count;
+    if (at == NULL || at->index >= nodes || at->level % 8 != 0 ||
+        store_tile_get(s->e->txn, log->id, at->level / 8, at->index / TILE_HASHES,
+                       (unsigned)(at->index % TILE_HASHES) + 1, &tile) != STATUS_OK ||
+        store_prove_inclusion(s->e->txn, log->id, at->index << at->level, own->size, &own->root,
+                              path, &count) != STATUS_OK ||
+        count < at->level) {
+        return false;
+    }
+    out->by_node = true;
+    out->level = at->level;
+    out->index = at->index;
+    memcpy(out->small.bytes, tile.bytes + tile.count - HASH_BYTES, HASH_BYTES);
+    out->large = at->node;
+    out->small_count = count - at->level; /* inside the node all siblings fall away */
+    memcpy(out->small_path, path + at->level, out->small_count * sizeof path[0]);
+    out->large_count = at->count;
+    memcpy(out->large_path, at->path, at->count * sizeof path[0]);
+    return true;
+}
+
+/* Keep both notes, and what proves that they cannot both be true.  `sure`: our own
+ * copy says so, even if nobody else can see it. */
+static void
+fork_keep(struct step *s, struct glog *log, struct view ours, struct view theirs,
+          const struct sync_fork *at, bool sure)
+{
+    struct forkproof_nodes *nodes = calloc(1, sizeof *nodes);
+    struct forkproof *p = calloc(1, sizeof *p);
+    uint8_t *bytes = gossip_update_take(s->u, FORKPROOF_BYTES_MAX);
+    struct note note;
+    struct checkpoint a, b;
+    size_t count = 0;
+    bool proven = false;
+    if (nodes == NULL || p == NULL || bytes == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        goto cleanup;
+    }
+    if (note_parse(ours, &note) != STATUS_OK || checkpoint_parse(note.text, &a) != STATUS_OK ||
+        note_parse(theirs, &note) != STATUS_OK ||
+        checkpoint_parse(note.text, &b) != STATUS_OK) {
+        goto cleanup;
+    }
+    bool have = a.size != b.size && fork_nodes(s, log, &a, &b, at, nodes);
+    enum status st = forkproof_encode(ours, theirs, have ? nodes : NULL, bytes, &count);
+    if (st == STATUS_OK && (st = forkproof_read((struct view){bytes, count}, p)) == STATUS_OK) {
+        proven = p->proven;
+        forkproof_free(p);
+    }
+    if (st == STATUS_NO_MEMORY) {
+        step_fail(s, st);
+    } else if (st == STATUS_OK && (proven || sure) &&
+               (!bytes_set(&log->fork_ours, ours) || !bytes_set(&log->fork_theirs, theirs) ||
+                !bytes_set(&log->fork_proof, (struct view){bytes, count}))) {
+        step_fail(s, STATUS_NO_MEMORY);
+    }
+cleanup:
+    free(nodes);
+    free(p);
+}
+
 /* `theirs` is a verified head that our copy contradicts.  Which of our notes
  * does: the one under which the entries were taken in. */
 void
-head_fork(struct step *s, struct glog *log, struct view theirs)
+head_fork(struct step *s, struct glog *log, struct view theirs, const struct sync_fork *at)
 {
     struct view ours = {0};
     struct hash root;
     if (log->own) {
         signgate_shown(&s->g->gate, log->origin, 0, true);
         gate_tell(s, theirs);
-        return;
     }
     if (log->fork_theirs.count > 0 || log->frozen) {
         return;
@@ -111,34 +216,69 @@ head_fork(struct step *s, struct glog *log, struct view theirs)
     }
     struct view name = view_of_text(log->origin);
     enum status st = STATUS_NOT_FOUND;
-    if (!log->has_head || log->size > log->head_size) {
+    if (!log->own && (!log->has_head || log->size > log->head_size)) {
         st =
             store_kv_get(s->e->txn, GOSSIP_KV_TARGET, view_of_text(s->g->network), name, &ours);
     }
     if (st != STATUS_OK && log->in_store) {
         st = store_note_get(s->e->txn, log->id, STORE_NOTE_HEAD, &ours);
     }
-    if (st != STATUS_OK && log->wanted.count > 0) {
+    if (st != STATUS_OK && !log->own && log->wanted.count > 0) {
         ours = bytes_view(&log->wanted);
         st = STATUS_OK;
     }
     if (st != STATUS_OK) {
         return; /* nothing of ours that was signed: there is no contradiction to show */
     }
-    if (!bytes_set(&log->fork_ours, ours) || !bytes_set(&log->fork_theirs, theirs)) {
-        step_fail(s, STATUS_NO_MEMORY);
-    }
+    /* What we appended ourselves and never signed accuses nobody. */
+    fork_keep(s, log, ours, theirs, at, !log->own);
 }
 
-/* Two verified heads, neither of them in the store, contradict each other. */
+/* Two verified heads of one size, neither of them in the store, contradict each other. */
 static void
 fork_between(struct step *s, struct glog *log, struct view a, struct view b)
 {
-    if (log->own || log->frozen || log->fork_theirs.count > 0) {
+    if (!log->frozen && log->fork_theirs.count == 0) {
+        fork_keep(s, log, a, b, NULL, !log->own);
+    }
+}
+
+/* Somebody proves a fork: whatever our own copy says, the log signed both. */
+static void
+head_forked(struct step *s, struct gpeer *p, struct glog *log, struct view bytes)
+{
+    struct forkproof *proof;
+    struct witness_head head;
+    if (log->frozen || log->fork_theirs.count > 0 || !peer_may_verify(s, p)) {
         return;
     }
-    if (!bytes_set(&log->fork_ours, a) || !bytes_set(&log->fork_theirs, b)) {
-        step_fail(s, STATUS_NO_MEMORY);
+    proof = calloc(1, sizeof *proof);
+    enum status st = proof == NULL ? STATUS_NO_MEMORY : forkproof_read(bytes, proof);
+    if (st == STATUS_OK) {
+        const struct witness_keys *keys = log_keys(s->g, log);
+        struct view origin = view_of_text(log->origin);
+        st = witness_open(proof->note_a, origin, keys, s->e->now_s, &head);
+        if (st == STATUS_OK) {
+            st = witness_open(proof->note_b, origin, keys, s->e->now_s, &head);
+        }
+        if (st == STATUS_OK && !proof->proven) {
+            st = STATUS_BAD_PROOF;
+        }
+        if (st == STATUS_OK && (!bytes_set(&log->fork_ours, proof->note_a) ||
+                                !bytes_set(&log->fork_theirs, proof->note_b) ||
+                                !bytes_set(&log->fork_proof, bytes))) {
+            st = STATUS_NO_MEMORY;
+        }
+        forkproof_free(proof);
+    }
+    free(proof);
+    if (st == STATUS_NO_MEMORY) {
+        step_fail(s, st);
+    } else if (st == STATUS_OK && log->own) {
+        signgate_shown(&s->g->gate, log->origin, 0, true);
+        gate_tell(s, bytes_view(&log->fork_theirs));
+    } else if (st != STATUS_OK && st != STATUS_UNKNOWN_KEY) {
+        peer_strike(s, p->session, "a proof of a fork that proves nothing");
     }
 }
 
@@ -154,7 +294,7 @@ head_check_left(struct step *s, struct glog *log)
         return;
     }
     if (log_root_at(s, log, head.size, &root) == STATUS_OK && !hash_equal(&root, &head.root)) {
-        head_fork(s, log, bytes_view(&log->check));
+        head_fork(s, log, bytes_view(&log->check), NULL);
     }
     bytes_clear(&log->check);
 }
@@ -278,7 +418,7 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
     if (st != STATUS_OK) {
         step_fail(s, st);
     } else if (!hash_equal(&ours, &head.root)) {
-        head_fork(s, log, note);
+        head_fork(s, log, note, NULL);
     } else if (!log->has_head || size > log->head_size) {
         log_source(log, p->session, size);
         if (!bytes_set(&log->wanted, note)) {
@@ -380,6 +520,9 @@ head_told(struct step *s, struct gpeer *p, struct view message, bool answer, str
     } else if (tell->status == STATUS_OK) {
         struct glog *log = log_add(s, view_of_text(tell->origin));
         uint32_t hops = answer || tell->hops > 0 ? 2 : 1;
+        if (log != NULL && tell->fork.len > 0) {
+            head_forked(s, p, log, (struct view){tell->fork.data, tell->fork.len});
+        }
         if (log != NULL && tell->note.len > 0) {
             head_note(s, p, log, (struct view){tell->note.data, tell->note.len}, hops);
         }
@@ -436,13 +579,14 @@ head_queue_pump(struct step *s)
 
 static void
 tell(struct step *s, struct glog *log, uint32_t session, uint32_t hops, struct view note,
-     struct view cosigned)
+     struct view cosigned, struct view fork)
 {
     Hr__HeadTell m;
     hr__head_tell__init(&m);
     m.origin = log->origin;
     m.note = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
     m.cosigned = (ProtobufCBinaryData){cosigned.count, (uint8_t *)(uintptr_t)cosigned.bytes};
+    m.fork = (ProtobufCBinaryData){fork.count, (uint8_t *)(uintptr_t)fork.bytes};
     m.hops = hops;
     step_fail(
         s, gossip_update_send(s->u, session, 0, FRAME_HEAD, true, &m.base, (struct view){0}));
@@ -451,10 +595,16 @@ tell(struct step *s, struct glog *log, uint32_t session, uint32_t hops, struct v
 void
 head_send(struct step *s, struct glog *log, uint32_t session, uint32_t hops)
 {
-    struct view note = {0}, cosigned = {0};
-    if (log->fork_theirs.count > 0) { /* both sides of a fork */
-        tell(s, log, session, hops, bytes_view(&log->fork_ours), (struct view){0});
-        tell(s, log, session, hops, bytes_view(&log->fork_theirs), (struct view){0});
+    struct view note = {0}, cosigned = {0}, proof = {0};
+    if (log->frozen &&
+        gossip_fork_proof(s->e->txn, s->g->network, view_of_text(log->origin), &proof)) {
+        tell(s, log, session, hops, (struct view){0}, (struct view){0}, proof);
+        return;
+    }
+    if (log->fork_theirs.count > 0) { /* both sides, for others to compare with their copies */
+        const struct view none = {0};
+        tell(s, log, session, hops, bytes_view(&log->fork_ours), none, none);
+        tell(s, log, session, hops, bytes_view(&log->fork_theirs), none, none);
         return;
     }
     if (!log->in_store ||
@@ -467,7 +617,7 @@ head_send(struct step *s, struct glog *log, uint32_t session, uint32_t hops)
     if (note.count + cosigned.count + 1024 > MESSAGE_BYTES_MAX) {
         cosigned = (struct view){0};
     }
-    tell(s, log, session, hops, note, cosigned);
+    tell(s, log, session, hops, note, cosigned, (struct view){0});
 }
 
 void

@@ -111,9 +111,9 @@ log_free(struct glog *log)
     free(log->batch.entries);
     free(log->batch.leaves);
     free(log->missing);
-    struct bytes *const owned[] = {&log->wanted, &log->target,    &log->check,
-                                   &log->offer,  &log->fork_ours, &log->fork_theirs,
-                                   &log->records};
+    struct bytes *const owned[] = {&log->wanted,     &log->target,    &log->check,
+                                   &log->offer,      &log->fork_ours, &log->fork_theirs,
+                                   &log->fork_proof, &log->records};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         bytes_clear(owned[i]);
     }
@@ -218,6 +218,9 @@ log_load(struct step *s, struct glog *log)
     log->id = stored.id;
     log->size = stored.size;
     log->frozen = (stored.flags & STORE_LOG_FROZEN) != 0;
+    struct view proof;
+    log->fork_shown = log->frozen && gossip_fork_proof(s->e->txn, s->g->network,
+                                                       view_of_text(log->origin), &proof);
     load_notes(s, log);
     if (s->g->full && log->mark_stored == 0 && !log->own) {
         uint64_t mark = 0;
@@ -252,6 +255,9 @@ logs_load(struct step *s)
             log_load(s, log);
             if (log->own) {
                 signgate_log_add(&g->gate, log->origin, false);
+            }
+            if (log->own && log->frozen) {
+                signgate_shown(&g->gate, log->origin, 0, true);
             }
         }
     }
@@ -482,8 +488,10 @@ sync_answered(struct step *s, const struct greq *r, struct view message, struct 
         break;
     case STATUS_FORK: {
         struct bytes theirs = log->target;
+        struct sync_fork at;
+        bool seen = sync_fork(log->sync, &at);
         log->target = (struct bytes){0};
-        head_fork(s, log, bytes_view(&theirs));
+        head_fork(s, log, bytes_view(&theirs), seen ? &at : NULL);
         bytes_clear(&theirs);
         log_drop_sync(s->g, log);
         break;

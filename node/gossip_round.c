@@ -33,6 +33,10 @@ frontier_make(struct step *s)
             line.hash = log->head_root;
             add_line(s, &line);
         }
+        if (log->fork_shown) {
+            line.what = FRONTIER_FORK;
+            add_line(s, &line);
+        }
         if (log->has_offered) {
             line.what = FRONTIER_COSIGNED;
             line.number = log->offered_size;
@@ -226,7 +230,14 @@ follow_line(struct step *s, struct gpeer *p, const struct frontier_line *line, s
         charter_line(s, p, line);
         return;
     }
-    struct glog *log = log_find(g, line->name);
+    struct glog *log =
+        line->what == FRONTIER_FORK ? log_add(s, line->name) : log_find(g, line->name);
+    if (line->what == FRONTIER_FORK) {
+        if (log != NULL && !log->frozen && log->fork_theirs.count == 0) {
+            head_queue(s, log, p->session); /* the answer holds the proof */
+        }
+        return;
+    }
     if (log == NULL) {
         struct origin parts;
         if (line->what != FRONTIER_LOG || origin_parse(line->name, &parts) != STATUS_OK ||

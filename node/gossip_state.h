@@ -6,6 +6,7 @@
 #ifndef NODE_GOSSIP_STATE_H
 #define NODE_GOSSIP_STATE_H
 
+#include "node/forkproof.h"
 #include "node/frontier.h"
 #include "node/gossip.h"
 #include "node/gossip_update.h"
@@ -54,7 +55,7 @@ enum {
 /* Spaces of store_kv that gossip uses. */
 enum {
     GOSSIP_KV_TARGET = 0x60,  /* origin: the verified head that entries are taken in for */
-    GOSSIP_KV_FORK = 0x61,    /* origin: u32 length || one note || the other */
+    GOSSIP_KV_FORK = 0x61,    /* origin: a ForkProof, which may prove nothing to others */
     GOSSIP_KV_RECORDS = 0x62, /* origin: u64, records below were fetched or given up */
 };
 
@@ -121,8 +122,8 @@ struct glog {
     uint32_t push_hops;   /* to be told with the next push */
     uint32_t wanted_hops; /* of the next head, once it is stored; above 1: not passed on */
     int64_t pushed_ms, offered_ms;
-    struct bytes fork_ours, fork_theirs; /* to be stored */
-    bool fork_told;
+    struct bytes fork_ours, fork_theirs, fork_proof; /* to be stored */
+    bool fork_shown; /* a proof is stored that convinces others */
     /* storing */
     uint64_t ticket; /* a store action is out; 0: none */
     enum gossip_action_type storing;
@@ -314,7 +315,9 @@ void head_told(struct step *s, struct gpeer *p, struct view message, bool answer
                struct glog *asked);
 void head_queue(struct step *s, struct glog *log, uint32_t session);
 void head_queue_pump(struct step *s);
-void head_fork(struct step *s, struct glog *log, struct view theirs);
+/* `at`: where the two trees part, if it was seen; NULL. */
+void head_fork(struct step *s, struct glog *log, struct view theirs,
+               const struct sync_fork *at);
 void gate_tell(struct step *s, struct view note);
 void head_push(struct step *s, struct glog *log);
 void head_check_left(struct step *s, struct glog *log);

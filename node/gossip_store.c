@@ -39,10 +39,12 @@ store_fork(struct step *s, struct glog *log)
     }
     struct view ours = copy(s, bytes_view(&log->fork_ours));
     struct view theirs = copy(s, bytes_view(&log->fork_theirs));
+    struct view proof = copy(s, bytes_view(&log->fork_proof));
     struct gossip_action *a = store_begin(s, log, GOSSIP_STORE_FORK);
     if (a != NULL) {
         a->note = ours;
         a->other = theirs;
+        a->raw = proof;
         /* Serve what a majority of the witnesses had cosigned (DESIGN 6). */
         size_t of = log_keys(s->g, log)->witness_count;
         a->first = 2 * log->offered_n > of    ? log->offered_size
@@ -100,7 +102,7 @@ store_head(struct step *s, struct glog *log)
         struct bytes theirs = log->wanted;
         log->wanted = (struct bytes){0};
         log->wanted_size = 0;
-        head_fork(s, log, bytes_view(&theirs));
+        head_fork(s, log, bytes_view(&theirs), NULL);
         bytes_clear(&theirs);
         return false;
     }
@@ -139,7 +141,7 @@ store_offer(struct step *s, struct glog *log)
         struct bytes theirs = log->offer;
         log->offer = (struct bytes){0};
         log->offer_size = 0;
-        head_fork(s, log, bytes_view(&theirs));
+        head_fork(s, log, bytes_view(&theirs), NULL);
         bytes_clear(&theirs);
         return false;
     }

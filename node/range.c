@@ -115,6 +115,11 @@ answer_head(struct store_txn *t, const struct range_asker *asker, const Hr__Head
         return STATUS_OK; /* no notes: nothing is known here */
     }
     struct view note;
+    if ((log.flags & STORE_LOG_FROZEN) != 0 &&
+        gossip_fork_proof(t, asker->network, log.origin, &note)) {
+        tell->fork = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
+        return STATUS_OK;
+    }
     if (store_note_get(t, log.id, STORE_NOTE_HEAD, &note) == STATUS_OK) {
         tell->note = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
     }

@@ -49,7 +49,8 @@ struct sync {
     uint64_t next_tile;                    /* first tile without a chunk */
     size_t held_bytes;
     size_t asked;
-    uint64_t taken; /* entries handed out by sync_take, 0: none */
+    uint64_t fork_index; /* where the trees part: on the level 8 * path_level */
+    uint64_t taken;      /* entries handed out by sync_take, 0: none */
 };
 
 struct sync *
@@ -181,6 +182,13 @@ path_walk(struct sync *s, sync_own_tile own, void *ctx)
             }
             if (ours.count != (size_t)width * HASH_BYTES ||
                 memcmp(ours.bytes, theirs, ours.count) != 0) {
+                unsigned at = 0;
+                while (ours.count == (size_t)width * HASH_BYTES && at + 1 < width &&
+                       memcmp(ours.bytes + (size_t)at * HASH_BYTES, theirs[at].bytes,
+                              HASH_BYTES) == 0) {
+                    at++;
+                }
+                s->fork_index = index * TILE_HASHES + at;
                 s->stage = STAGE_FORKED;
                 return STATUS_FORK;
             }
@@ -250,6 +258,41 @@ tile_answer(struct sync *s, struct sync_tile *t, bool edge, struct view raw, uin
     }
     t->state = TILE_HELD;
     return STATUS_OK;
+}
+
+/* A node of their tree, from the tiles that were verified. */
+static enum status
+read_held(void *ctx, unsigned level, uint64_t index, struct hash *out)
+{
+    const struct sync *s = ctx;
+    unsigned l = level / 8, bits = level % 8;
+    uint64_t first = index << bits; /* of the hashes on level 8 * l below it */
+    const struct sync_tile *t = &s->edge[l];
+    if (l >= TILE_LEVELS) {
+        return STATUS_NOT_FOUND;
+    }
+    if (first / TILE_HASHES != t->index) {
+        t = &s->full[l][first / TILE_HASHES & 1];
+    }
+    if (t->state != TILE_HELD || t->index != first / TILE_HASHES ||
+        first % TILE_HASHES + (UINT64_C(1) << bits) > t->width) {
+        return STATUS_NOT_FOUND;
+    }
+    tile_rebuild(t->hashes + first % TILE_HASHES, bits, out);
+    return STATUS_OK;
+}
+
+bool
+sync_fork(struct sync *s, struct sync_fork *out)
+{
+    if (s->stage != STAGE_FORKED) {
+        return false;
+    }
+    out->level = 8 * (unsigned)s->path_level;
+    out->index = s->fork_index;
+    return read_held(s, out->level, out->index, &out->node) == STATUS_OK &&
+           tree_prove_node(s->size, out->level, out->index, read_held, s, out->path,
+                           &out->count) == STATUS_OK;
 }
 
 /* ---- chunks --------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "crypto/tile.h"
+#include "crypto/treebuild.h"
 #include "proto/limits.h"
 #include "proto/status.h"
 #include "proto/view.h"
@@ -69,6 +70,17 @@ void sync_abandon(struct sync *s, const struct sync_ask *ask);
 MUST_USE enum status sync_answer(struct sync *s, const struct sync_ask *ask, struct view raw,
                                  uint32_t count, uint32_t source, sync_own_tile own, void *ctx,
                                  uint32_t *blame);
+
+/* After STATUS_FORK: a node that is final in our copy and has another value in
+ * their tree, with its path to the root of theirs.  False: it cannot be shown. */
+struct sync_fork {
+    unsigned level;
+    uint64_t index;
+    struct hash node;
+    struct hash path[TREE_PROOF_HASHES_MAX];
+    size_t count;
+};
+bool sync_fork(struct sync *s, struct sync_fork *out);
 
 /* Verified entries that can be appended now. */
 struct sync_batch {
