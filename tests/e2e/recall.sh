@@ -28,12 +28,13 @@ sys.exit(0 if eval("(" + sys.argv[2] + ")") else 1)' "$work/recalls" "$2" 2>/dev
     return 0
 }
 stop() { kill "$(cat "$A/$1/serve.pid")"; while kill -0 "$(cat "$A/$1/serve.pid")" 2>/dev/null; do sleep 0.05; done; rm "$A/$1/serve.pid"; }
-start() {
-    local i
+start() { # and wait, without opening the home ourselves
+    local i before
+    before=$(grep -c ' ready$' "$A/$1/serve.log" || true)
     "$HUREN" --home "$A/$1" serve </dev/null >>"$A/$1/serve.log" 2>&1 &
     echo $! >"$A/$1/serve.pid"
-    for i in $(seq 600); do
-        "$HUREN" --home "$A/$1" status 2>/dev/null | grep -q 'daemon running' && return 0
+    for i in $(seq 1200); do
+        [ "$(grep -c ' ready$' "$A/$1/serve.log")" -gt "$before" ] && return 0
         sleep 0.05
     done
     fail "$1 did not start"
