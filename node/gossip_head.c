@@ -249,7 +249,8 @@ head_forked(struct step *s, struct gpeer *p, struct glog *log, struct view bytes
 {
     struct forkproof *proof;
     struct witness_head head;
-    if (log->frozen || log->fork_theirs.count > 0 || !peer_may_verify(s, p)) {
+    if (log->frozen || log->fork_theirs.count > 0 ||
+        !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 2)) {
         return;
     }
     proof = calloc(1, sizeof *proof);
