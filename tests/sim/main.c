@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/sim/lis.h"
 #include "tests/sim/node.h"
 #include "tests/sim/scenario.h"
 
@@ -263,7 +264,7 @@ main(int argc, char **argv)
             return 2;
         }
     }
-    if (sodium_init() < 0) {
+    if (sodium_init() < 0 || !lis_load()) {
         return 2;
     }
     return sweep(&s);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "crypto/checkpoint.h"
+#include "node/candidates.h"
 #include "node/charter_adopt_io.h"
 #include "node/charter_store_io.h"
 #include "node/gossip_members.h"
@@ -14,6 +15,7 @@
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
 #include "tests/sim/evil.h"
+#include "tests/sim/lis.h"
 
 /* ---- files ---- */
 
@@ -95,6 +97,7 @@ node_make(struct world *w, int number, int as, enum evil evil)
     assert(n->history != NULL && n->largest != NULL && n->cosigned != NULL &&
            n->cosigned_side != NULL && n->cosigned_time_s != NULL && n->forked != NULL);
     history_init(n->history);
+    n->lis = lis_new();
     n->next_publish_ms = INT64_MAX;
 }
 
@@ -106,6 +109,7 @@ node_free(struct world *w, struct node *n)
     }
     history_free(n->history);
     free(n->history);
+    lis_free(n->lis);
     free(n->largest);
     free(n->cosigned);
     free(n->cosigned_side);
@@ -142,7 +146,8 @@ node_reload_charter(struct world *w, struct node *n)
 void
 node_start(struct world *w, struct node *n)
 {
-    struct store_options so = {.map_bytes = w->big ? 4 << 20 : 16 << 20};
+    struct store_options so = {.map_bytes = w->big ? 4 << 20 : 16 << 20,
+                               .handle_of = candidates_handle_of};
     enum status st = store_open(n->dir, &so, &n->store);
     CHECK(w, "I1", st == STATUS_OK, "%s: its store does not open: %s", n->institution,
           status_text(st));
@@ -221,8 +226,8 @@ adopt(struct world *w, struct node *n, struct store_txn *t, const struct gossip_
     char reason[CHARTER_REASON_CHARS] = "";
     enum status st;
     bool one = false;
-    enum status written = charter_adopt_one(t, SIM_NETWORK, n->charter, a, node_now_s(w, n),
-                                            &st, &one, reason);
+    enum status written =
+        charter_adopt_one(t, SIM_NETWORK, n->charter, a, node_now_s(w, n), &st, &one, reason);
     *adopted = *adopted || one;
     sim_say(w, n, "looks at charter document %u version %llu: %s %s", a->charter_kind,
             (unsigned long long)a->version, status_text(st), reason);
@@ -407,48 +412,50 @@ node_may_sign(const struct node *n)
     return n->up && gossip_may_sign(n->gossip, view_of_text(n->origin));
 }
 
-static size_t
-make_entry(struct world *w, uint8_t bytes[160], uint8_t record[64], struct hash *sealed,
-           bool *held)
+/* What the log has that the truth does not: just committed.  Read again. */
+static void
+take_down(struct world *w, struct node *n)
 {
-    uint8_t token[TOKEN_BYTES], brief[BRIEF_BYTES];
-    for (size_t k = 0; k < 64; k++) {
-        record[k] = (uint8_t)sim_random(&w->rng);
+    struct store_txn *t = NULL;
+    struct store_log log;
+    enum status st = store_begin_read(n->store, &t);
+    CHECK(w, "I1", st == STATUS_OK, "%s: read: %s", n->institution, status_text(st));
+    st = store_log_find(t, view_of_text(n->origin), &log);
+    CHECK(w, "I1", st == STATUS_OK, "%s: own log: %s", n->institution, status_text(st));
+    for (uint64_t i = n->history->count; i < log.size; i++) {
+        struct view entry;
+        st = store_entry_get(t, log.id, i, &entry);
+        CHECK(w, "I1", st == STATUS_OK, "%s: entry: %s", n->institution, status_text(st));
+        Hr__PubEntry *e = hr__pub_entry__unpack(NULL, entry.count, entry.bytes);
+        struct hash sealed = {{0}};
+        ProtobufCBinaryData of = {0, NULL};
+        CHECK(w, "I4", e != NULL, "%s: an entry that is none", n->institution);
+        if (e->what_case == HR__PUB_ENTRY__WHAT_PUBLISH && e->publish->brief.len > 0) {
+            of = e->publish->sealed;
+        } else if (e->what_case == HR__PUB_ENTRY__WHAT_CORRECT && e->correct->brief.len > 0) {
+            of = e->correct->sealed;
+        }
+        if (of.len == HASH_BYTES) {
+            memcpy(sealed.bytes, of.data, HASH_BYTES);
+        }
+        hr__pub_entry__free_unpacked(e, NULL);
+        history_add(n->history, entry, &sealed);
     }
-    memcpy(token, record, sizeof token);
-    memcpy(brief, record, sizeof brief);
-    sha256(record, 64, sealed);
-    *held = sim_percent(&w->rng, 10);
-    Hr__Publish publish;
-    Hr__PubEntry entry;
-    hr__publish__init(&publish);
-    hr__pub_entry__init(&entry);
-    publish.token = (ProtobufCBinaryData){sizeof token, token};
-    publish.epoch = 1;
-    publish.sealed = (ProtobufCBinaryData){HASH_BYTES, sealed->bytes};
-    if (!*held) {
-        publish.brief = (ProtobufCBinaryData){sizeof brief, brief};
-    }
-    entry.what_case = HR__PUB_ENTRY__WHAT_PUBLISH;
-    entry.publish = &publish;
-    return hr__pub_entry__pack(&entry, bytes);
+    store_abort(t);
 }
 
 void
 node_publish(struct world *w, struct node *n, unsigned count)
 {
-    enum { MOST = 512 };
-    static uint8_t bytes[MOST][160], records[MOST][64];
-    struct view origin = view_of_text(n->origin), entries[MOST];
-    struct hash sealed[MOST];
-    bool held[MOST];
+    struct view origin = view_of_text(n->origin);
     struct store_txn *t = NULL;
     struct store_log log;
+    struct publisher p;
     if (!n->up || (node_honest(n) && !node_may_sign(n))) {
         return;
     }
-    count = count > MOST ? MOST : count;
-    enum status st = store_begin_write(n->store, STORE_PUBLISH, 1 << 16, &t);
+    lis_draw(w, n, count);
+    enum status st = store_begin_write(n->store, STORE_PUBLISH, 1 << 20, &t);
     CHECK(w, "I1", st == STATUS_OK, "%s: write: %s", n->institution, status_text(st));
     if (store_log_find(t, origin, &log) != STATUS_OK) {
         st = store_log_create(t, origin, STORE_LOG_OWN, 0, &log.id);
@@ -458,15 +465,12 @@ node_publish(struct world *w, struct node *n, unsigned count)
     CHECK(w, "I1", log.size == n->history->count,
           "%s goes on from %llu entries, but had acknowledged %zu", n->institution,
           (unsigned long long)log.size, n->history->count);
-    for (unsigned i = 0; i < count; i++) {
-        entries[i] =
-            (struct view){bytes[i], make_entry(w, bytes[i], records[i], &sealed[i], &held[i])};
-        st = store_record_put(t, log.id, log.size + i, &sealed[i],
-                              (struct view){records[i], sizeof records[i]});
-        CHECK(w, "I1", st == STATUS_OK, "%s: record: %s", n->institution, status_text(st));
-    }
-    st = store_log_append(t, log.id, entries, count, NULL, NULL);
-    CHECK(w, "I1", st == STATUS_OK, "%s: append: %s", n->institution, status_text(st));
+    st = lis_publisher(w, n, t, log.id, &p);
+    CHECK(w, "I1", st == STATUS_OK, "%s: publisher: %s", n->institution, status_text(st));
+    lis_send(w, n, &p);
+    st = publisher_flush(&p);
+    CHECK(w, "I1", st == STATUS_OK, "%s: publish: %s", n->institution, status_text(st));
+    publisher_end(&p);
     if (dies(w)) {
         store_abort(t);
         node_crash(w, n, "before it committed what it publishes");
@@ -474,12 +478,16 @@ node_publish(struct world *w, struct node *n, unsigned count)
     }
     st = store_commit(t);
     CHECK(w, "I1", st == STATUS_OK, "%s: commit: %s", n->institution, status_text(st));
-    for (unsigned i = 0; i < count; i++) {
-        history_add(n->history, entries[i], held[i] ? NULL : &sealed[i]);
-    }
-    sim_say(w, n, "publishes %u entries: %zu now", count, n->history->count);
+    take_down(w, n);
+    sim_say(w, n, "publishes: %zu messages, %zu entries now", lis_waiting(n),
+            n->history->count);
     n->largest[n->member] = n->history->count;
     n->sign_due = true;
+    if (dies(w)) {
+        node_crash(w, n, "between commit and acknowledgement");
+        return;
+    }
+    lis_acknowledged(n);
     if (dies(w)) {
         node_crash(w, n, "between commit and signature");
         return;
@@ -564,6 +572,7 @@ node_restore(struct world *w, struct node *n)
     size_t keep =
         n->history->signed_size > n->backup_count ? n->history->signed_size : n->backup_count;
     history_cut(n->history, keep);
+    lis_again(n); /* the laboratory sends everything once more */
     n->up_at_ms = w->now_ms + 500;
     w->restores++;
     sim_say(w, n, "is put back to its copy: %llu of %zu entries",

@@ -3,6 +3,7 @@
 #include "store/log.h"
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
+#include "tests/sim/lis.h"
 #include "tests/sim/node.h"
 
 enum {
@@ -207,6 +208,24 @@ phases(struct world *w, int count, bool clocks, bool charters, bool restores)
     }
 }
 
+/* Everybody finds every report of everybody, once. */
+static void
+look_for_all(struct world *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        for (int k = 0; k < w->count; k++) {
+            struct node *n = &w->nodes[i], *a = &w->nodes[k];
+            if (node_honest(n) && node_honest(a) && !w->members[n->member].left &&
+                !w->members[a->member].left) {
+                lis_check_index(w, n, a);
+                if (i != k) {
+                    lis_check_lookup(w, n, a);
+                }
+            }
+        }
+    }
+}
+
 static int64_t
 calm(struct world *w)
 {
@@ -224,6 +243,7 @@ calm(struct world *w)
     }
     (void)world_settle(w, SETTLE_MS_MAX, true);
     world_check(w);
+    look_for_all(w);
     return took;
 }
 

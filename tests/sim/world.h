@@ -55,6 +55,7 @@ struct node {
     int64_t offset_s, clock_from_ms, clock_base_s, went_ahead_s;
     /* truth and what was seen */
     struct history *history;
+    struct lis *lis;
     uint64_t backup_count;    /* entries of its own in the backup */
     uint64_t *largest;        /* of each member's log, as stored here: never falls */
     uint64_t *cosigned;       /* largest that this witness cosigned, */
@@ -134,6 +135,7 @@ struct world {
     /* figures */
     uint64_t frames, bytes, frames_lost, crashes, restores, forks_told, adopted, events;
     size_t queued_bytes;
+    uint32_t next_patient;
     /* trace */
     bool tracing;
     char *trace;

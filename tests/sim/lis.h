@@ -1,0 +1,38 @@
+/* lis.h: the laboratory system of each hospital, which sends reports to its node
+ * until each is acknowledged: new ones, corrections, withdrawals, the same again;
+ * and after a restore everything once more.  And who looks for a report finds it:
+ * once, in its newest version, or not at all when it was withdrawn (I1, I3). */
+#ifndef TESTS_SIM_LIS_H
+#define TESTS_SIM_LIS_H
+
+#include "node/publisher.h"
+#include "tests/sim/world.h"
+
+struct lis; /* of one node */
+
+/* Catalog and packs, read once for all worlds. */
+bool lis_load(void);
+
+struct lis *lis_new(void);
+void lis_free(struct lis *l);
+
+/* Think of `count` messages; they wait until they are acknowledged. */
+void lis_draw(struct world *w, struct node *n, unsigned count);
+size_t lis_waiting(const struct node *n);
+/* Give what waits to the publisher. */
+void lis_send(struct world *w, struct node *n, struct publisher *p);
+/* All that was given is acknowledged. */
+void lis_acknowledged(struct node *n);
+/* Everything is sent again, in order. */
+void lis_again(struct node *n);
+
+/* Begin a publisher over the node's own log. */
+enum status lis_publisher(struct world *w, struct node *n, struct store_txn *t, uint32_t log,
+                          struct publisher *p);
+
+/* Every report of honest `author`, as the index of `n` has it. */
+void lis_check_index(struct world *w, struct node *n, const struct node *author);
+/* Look-ups from `n` for some reports of `author`, with records asked of it. */
+void lis_check_lookup(struct world *w, struct node *n, struct node *author);
+
+#endif
