@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 [ $# = 0 ] || shift
 scripts/setup.sh build test
-scripts/build.sh fuzz >/dev/null
-mkdir -p build/fuzz/finds
 [ $# -gt 0 ] || set -- $(cd tests/fuzz && ls fuzz_*.c | sed 's/\.c$//')
+scripts/build.sh fuzz "$@" >/dev/null
+mkdir -p build/fuzz/finds
 run() {
     local t=$1
     mkdir -p "build/fuzz/corpus/$t"
