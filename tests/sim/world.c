@@ -26,7 +26,7 @@ trace_put(struct world *w, const char *text, size_t count)
     w->trace[w->trace_count] = '\0';
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 say_list(struct world *w, const struct node *n, const char *format, va_list list)
 {
     char line[600];
