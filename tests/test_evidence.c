@@ -674,6 +674,8 @@ an_annex_is_bound_and_its_absence_is_told(void **state)
     struct policy_set *full = m->w.policy;
     char error[256];
     OK(policy_set_load_embedded(&m->w.policy, error, sizeof error));
+    lookup_free(m->a.l);
+    m->a.l = NULL;
     world_question(&m->w, &m->a, 3, WORLD_CARD);
     make(m);
     OK(check(m, m->file, m->count));
