@@ -7,6 +7,7 @@
 
 #include "crypto/checkpoint.h"
 #include "node/charter_store_io.h"
+#include "node/linked.h"
 #include "node/origin.h"
 #include "proto/text.h"
 #include "store/kv.h"
@@ -193,6 +194,11 @@ check_heads_of(struct store_txn *txn, const struct store_log *log, const struct 
         audit_report(sink, AUDIT_CONTRADICTION, "fork", log->origin, &log->serve_to,
                      "its author signed two histories; what follows entry %llu is disputed",
                      (unsigned long long)log->serve_to);
+    }
+    if (st == STATUS_OK && c != NULL && !linked_log(c, txn, log->origin)) {
+        audit_report(sink, AUDIT_CONTRADICTION, "unlinked", log->origin, NULL,
+                     "it goes on for an earlier log of its author, and the members document "
+                     "does not name it yet");
     }
     free(keys);
     return st;

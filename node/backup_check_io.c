@@ -9,11 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "node/audit.h"
 #include "node/backup_io.h"
 #include "node/candidates.h"
-#include "node/origin.h"
-#include "proto/log.pb-c.h"
-#include "proto/pbcheck.h"
 #include "proto/text.h"
 #include "store/check.h"
 #include "store/log.h"
@@ -26,36 +24,6 @@ struct said {
     char finding[256]; /* the first one */
     struct backup_log logs[BACKUP_LOGS_MAX];
 };
-
-/* The record that a pub entry names, of held reports, too. */
-static bool
-sealed_of(void *context, struct view origin, struct view entry, uint8_t sealed[HASH_BYTES])
-{
-    (void)context;
-    struct origin o;
-    uint8_t memory[PB_ARENA_BYTES];
-    struct pb_arena arena;
-    ProtobufCMessage *m;
-    bool found = false;
-    if (origin_parse(origin, &o) != STATUS_OK || o.log != ORIGIN_PUB) {
-        return false;
-    }
-    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
-    if (pb_unpack(&hr__pub_entry__descriptor, entry, ENTRY_BYTES_MAX, &arena, &m) ==
-        STATUS_OK) {
-        const Hr__PubEntry *e = (const Hr__PubEntry *)m;
-        const ProtobufCBinaryData *hash =
-            e->what_case == HR__PUB_ENTRY__WHAT_PUBLISH   ? &e->publish->sealed
-            : e->what_case == HR__PUB_ENTRY__WHAT_CORRECT ? &e->correct->sealed
-                                                          : NULL;
-        found = hash != NULL && hash->len == HASH_BYTES;
-        if (found) {
-            memcpy(sealed, hash->data, HASH_BYTES);
-        }
-    }
-    pb_free(&arena);
-    return found;
-}
 
 static void
 on_finding(void *context, const struct store_finding *f)
@@ -96,7 +64,7 @@ look(const char *path, struct said *s)
 {
     struct store_options options = {.handle_of = candidates_handle_of};
     struct store_check_options check = {
-        .sealed_of = sealed_of, .finding = on_finding, .finding_context = s};
+        .sealed_of = audit_sealed_of, .finding = on_finding, .finding_context = s};
     struct store_check_totals totals;
     struct store *store;
     s->status = store_open(path, &options, &store);

@@ -44,7 +44,7 @@ struct candidate {
     uint64_t replaces;
     bool held;          /* empty brief */
     bool brief_bad;     /* there is one, and it does not open: treat as unknown */
-    bool disputed;      /* beyond what a frozen log may serve */
+    bool disputed;      /* beyond what a frozen log may serve; in a look-up also: unlinked */
     struct brief brief; /* unless held or brief_bad */
     enum candidate_state state;
     uint64_t replaced_by;

@@ -204,8 +204,6 @@ json_t *engine_forks_json(const struct network *n);
 void engine_fork_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_resume_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_retire_call(struct engine *e, const struct call *call, struct call_sink *sink);
-/* Whether the members document need not name this log, or does (DESIGN 6, 10). */
-bool engine_is_linked(const struct network *n, struct store_txn *txn, const char *origin);
 
 /* ---- engine_lookup_io.c, engine_answer_io.c, engine_receipt_io.c -------------- */
 void engine_lookup_call(struct engine *e, const struct call *call, struct call_sink *sink);

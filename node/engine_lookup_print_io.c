@@ -249,7 +249,10 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
                     shown(r, "identity_in_doubt", a));
     }
     if (json_is_true(json_object_get(r, "disputed"))) {
-        engine_text(sink, false, "    DISPUTED: the issuer's log has two histories\n");
+        engine_text(
+            sink, false,
+            "    DISPUTED: the issuer's log has two histories, or goes on in one that the "
+            "members document does not name yet\n");
     }
     print_recall(sink, r);
     if (json_is_true(json_object_get(r, "preselected"))) {

@@ -290,48 +290,6 @@ engine_recover_gate(struct network *n)
     }
 }
 
-/* ---- linked, or not -------------------------------------------------------------- */
-
-static bool
-begins_recovered(struct store_txn *txn, struct view origin)
-{
-    struct store_log log;
-    struct view bytes;
-    uint8_t memory[PB_ARENA_BYTES];
-    struct pb_arena arena;
-    ProtobufCMessage *m;
-    if (store_log_find(txn, origin, &log) != STATUS_OK ||
-        store_entry_get(txn, log.id, 0, &bytes) != STATUS_OK) {
-        return false;
-    }
-    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
-    bool found = pb_unpack(&hr__exch_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena, &m) ==
-                     STATUS_OK &&
-                 ((const Hr__ExchEntry *)m)->what_case == HR__EXCH_ENTRY__WHAT_RECOVERED;
-    pb_free(&arena);
-    return found;
-}
-
-bool
-engine_is_linked(const struct network *n, struct store_txn *txn, const char *origin)
-{
-    struct origin o;
-    if (origin_parse(text_view(origin), &o) != STATUS_OK) {
-        return false;
-    }
-    if (o.log == ORIGIN_PUB ? !o.numbered : !begins_recovered(txn, text_view(origin))) {
-        return true; /* the first one of its kind */
-    }
-    const Hr__MemberRow *m =
-        n->charter == NULL ? NULL : charter_member(n->charter, o.institution);
-    for (size_t i = 0; m != NULL && i < m->n_linked; i++) {
-        if (strcmp(m->linked[i], origin) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- the operator's word --------------------------------------------------------- */
 
 struct word_job {

@@ -6,6 +6,7 @@
 #include "node/decision_input.h"
 #include "node/engine.h"
 #include "node/engine_recall.h"
+#include "node/linked.h"
 #include "proto/text.h"
 
 static void
@@ -46,7 +47,7 @@ logs_json(const struct network *n)
                       (json_int_t)s.size, "head", (json_int_t)s.head_size, "known",
                       (json_int_t)s.wanted_size, "cosigned_size", (json_int_t)s.cosigned_size,
                       "cosigned_by", (json_int_t)s.cosigned_by, "own", s.own, "frozen",
-                      s.frozen, "linked", engine_is_linked(n, txn, s.origin));
+                      s.frozen, "linked", linked_log(n->charter, txn, text_view(s.origin)));
         json_array_append_new(list, o);
     }
     store_abort(txn);

@@ -6,9 +6,11 @@
 
 #include "crypto/record.h"
 #include "node/frontier.h"
+#include "node/linked.h"
 #include "node/origin.h"
 #include "node/recall_rows.h"
 #include "proto/pbcheck.h"
+#include "proto/text.h"
 #include "store/kv.h"
 #include "store/log.h"
 
@@ -188,6 +190,9 @@ take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *fo
         const struct candidate *c = &found->at[take[--count]];
         struct lookup_leaf *leaf = &l->leaves[l->leaf_count++];
         leaf->c = *c;
+        /* A log that goes on for another counts once members names it (DESIGN 6). */
+        leaf->c.disputed =
+            leaf->c.disputed || !linked_pub(l->place.charter, text_view(c->origin));
         leaf->state = LOOKUP_WITHDRAWN;
         leaf->recalled = 2;
         leaf->recalled_by = c->replaced_by;

@@ -108,6 +108,9 @@ expect 0 --home "$A/h1" import "$work/a.hl7" "$work/b.hl7" "$work/c.hl7"
 is_linked() { "$HUREN" --home "$1" --json status | python3 -c 'import json,sys; print([l["linked"] for n in json.load(sys.stdin)["networks"] for l in n["logs"] if l["origin"] == "'"$new"'" and l["size"] == 22 and l["cosigned_by"] == 2])'; }
 for _ in $(seq 600); do [ "$(is_linked "$A/h2")" = "[False]" ] && break; sleep 0.1; done
 [ "$(is_linked "$A/h2")" = "[False]" ] || fail "the new log at h2: linked is $(is_linked "$A/h2"), expected [False]"
+results() { "$HUREN" --home "$A/h2" --json lookup --patient "RI:$(card 21)" --item LAB.K >"$work/out" 2>"$work/err" || true; }
+results
+json "a result of an unlinked log is disputed" "[(r['report_id'], r['disputed'], r['preselected']) for r in o['results']] == [('A-21', True, False)]" <"$work/out"
 (
     cd "$A/authority"
     failed=0
@@ -119,3 +122,5 @@ for _ in $(seq 600); do [ "$(is_linked "$A/h2")" = "[False]" ] && break; sleep 0
 ) || fail "members version 2"
 for _ in $(seq 600); do [ "$(is_linked "$A/h2")" = "[True]" ] && break; sleep 0.1; done
 [ "$(is_linked "$A/h2")" = "[True]" ] || fail "members names the new log, and h2 shows it as unlinked"
+results
+json "and of a linked one is not" "[(r['report_id'], r['disputed']) for r in o['results']] == [('A-21', False)]" <"$work/out"
