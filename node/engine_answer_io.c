@@ -412,6 +412,9 @@ read_request(struct answer *a, struct view message)
         st = STATUS_MALFORMED;
     }
     /* Each refusal is an entry of our log: some, not as many as anybody likes. */
+    if (st == STATUS_OK) {
+        engine_receipt_log(a->network, a->institution, ask->exch_origin);
+    }
     a->overdue = engine_receipt_overdue(a->network, a->institution);
     if (st == STATUS_OK && a->overdue && a->network->gossip != NULL &&
         !gossip_spend(a->network->gossip, a->institution, GOSSIP_BUDGET_RECEIPTS,

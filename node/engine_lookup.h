@@ -76,6 +76,9 @@ json_t *engine_recalled_json(struct network *n, const struct lookup_leaf *leaf);
 void engine_receipt_owe(struct network *n, const char *institution, uint64_t index);
 void engine_receipt_expect(struct network *n, const char *institution, const char *origin,
                            uint64_t index, const struct hash *leaf);
+/* The exch log that a member uses now: a restored one begins another, and cannot pay
+ * for what stood in the one before. */
+void engine_receipt_log(struct network *n, const char *institution, const char *origin);
 bool engine_receipt_overdue(struct network *n, const char *institution);
 void engine_receipt_frame(struct network *n, uint32_t session, const char *institution,
                           const struct frame *f);

@@ -20,6 +20,7 @@ enum {
     DUE_MAX = 4096,
     LEAVES_AT_ONCE = 48, /* of proofs in one message */
     PAID_MAX = 512,      /* told last, and told again over the next session */
+    MOVES_MAX = 4,       /* new exch logs of a member that are taken as restores, in one run */
     REMEMBERED = 1024    /* own entries looked through after a start */
 };
 
@@ -35,6 +36,8 @@ struct receipts {
     char institution[INSTITUTION_CHARS_MAX + 1];
     uint32_t session; /* 0: none up */
     int64_t up_ms;
+    char origin[ORIGIN_CHARS_MAX + 1]; /* of its exch log, as it last said */
+    unsigned moves;                    /* how often it went on in another one */
     size_t owed_count, owed_room, due_count, due_room;
     size_t paid_count; /* over this session, in all */
     uint64_t paid[PAID_MAX];
@@ -109,6 +112,9 @@ engine_receipt_expect(struct network *n, const char *institution, const char *or
         return;
     }
     r->due = due;
+    if (r->origin[0] == '\0') {
+        memcpy(r->origin, origin, strlen(origin) + 1);
+    }
     struct due *d = &r->due[r->due_count++];
     memcpy(d->origin, origin, strlen(origin) + 1);
     d->index = index;
@@ -122,6 +128,33 @@ engine_receipt_forget(struct network *n)
     for (struct receipts *r = n->receipts; r != NULL; r = r->next) {
         r->owed_count = r->paid_count = 0;
     }
+}
+
+void
+engine_receipt_log(struct network *n, const char *institution, const char *origin)
+{
+    struct receipts *r = find(n, institution);
+    if (r == NULL || strlen(origin) > ORIGIN_CHARS_MAX || strcmp(r->origin, origin) == 0) {
+        return;
+    }
+    bool first = r->origin[0] == '\0';
+    memcpy(r->origin, origin, strlen(origin) + 1);
+    if (first || r->moves >= MOVES_MAX) {
+        return; /* who goes on and on in new logs pays for the old ones, or gets no answers */
+    }
+    r->moves++;
+    size_t kept = 0;
+    for (size_t i = 0; i < r->due_count; i++) {
+        if (strcmp(r->due[i].origin, origin) == 0) {
+            r->due[kept++] = r->due[i];
+        }
+    }
+    engine_say(
+        n->engine,
+        "%s: %s goes on in another exchange log, %s (restored?): %zu receipts of the one "
+        "before will not come",
+        n->name, institution, origin, r->due_count - kept);
+    r->due_count = kept;
 }
 
 bool
