@@ -547,7 +547,8 @@ charter_stored(struct step *s)
         fetch_refused(s, true, COPY_REFUSED_MS);
         if (st == STATUS_FORK || st == STATUS_REFUSED || st == STATUS_NOT_YET ||
             st == STATUS_ROLLBACK) {
-            fetch_refused(s, false, REFUSED_MS);
+            /* "Not yet" may be our clock: when it is set right, this should not wait. */
+            fetch_refused(s, false, st == STATUS_NOT_YET ? COPY_REFUSED_MS : REFUSED_MS);
         }
         if (st == STATUS_BAD_PROOF || st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
             peer_strike(s, f->session, "charter rows that are not those of the note");

@@ -119,6 +119,12 @@ check_log(struct world *w, struct node *n, struct store_txn *t, int member,
           m->institution, (unsigned long long)n->largest[member],
           (unsigned long long)log->size);
     n->largest[member] = log->size;
+    n->frozen[member] = (log->flags & STORE_LOG_FROZEN) != 0;
+    CHECK(w, "F12", !n->frozen[member] || !member_honest(w, member), "%s freezes the log of %s",
+          n->institution, m->institution);
+    CHECK(w, "F12", n->frozen[member] || !n->forked[member],
+          "%s found two histories of %s and goes on with its log", n->institution,
+          m->institution);
     CHECK(w, "I4", history_of(w, member, log->size, &log->root) != NULL,
           "%s stores %llu entries of %s that it never wrote so", n->institution,
           (unsigned long long)log->size, m->institution);
@@ -153,8 +159,7 @@ check_store(struct world *w, struct node *n)
     CHECK(w, "I1", st == STATUS_OK, "%s: read: %s", n->institution, status_text(st));
     for (int i = 0; i < w->member_count; i++) {
         struct store_log log;
-        if (store_log_find(t, view_of_text(w->members[i].origin), &log) == STATUS_OK &&
-            log.size > 0) {
+        if (store_log_find(t, view_of_text(w->members[i].origin), &log) == STATUS_OK) {
             check_log(w, n, t, i, &log);
         } else {
             CHECK(w, "I5", n->largest[i] == 0, "%s: the log of %s is gone", n->institution,

@@ -230,7 +230,7 @@ main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(a, "--trace") == 0) {
-            s.options.trace = true;
+            s.options.trace = s.options.keep_trace = true;
             continue;
         }
         if (strcmp(a, "--until-bad") == 0) {

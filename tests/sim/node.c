@@ -94,8 +94,10 @@ node_make(struct world *w, int number, int as, enum evil evil)
     n->cosigned_side = calloc((size_t)w->member_count, sizeof *n->cosigned_side);
     n->cosigned_time_s = calloc((size_t)w->member_count, sizeof *n->cosigned_time_s);
     n->forked = calloc((size_t)w->member_count, sizeof *n->forked);
+    n->frozen = calloc((size_t)w->member_count, sizeof *n->frozen);
     assert(n->history != NULL && n->largest != NULL && n->cosigned != NULL &&
-           n->cosigned_side != NULL && n->cosigned_time_s != NULL && n->forked != NULL);
+           n->cosigned_side != NULL && n->cosigned_time_s != NULL && n->forked != NULL &&
+           n->frozen != NULL);
     history_init(n->history);
     n->lis = lis_new();
     n->next_publish_ms = INT64_MAX;
@@ -115,6 +117,7 @@ node_free(struct world *w, struct node *n)
     free(n->cosigned_side);
     free(n->cosigned_time_s);
     free(n->forked);
+    free(n->frozen);
 }
 
 static void

@@ -242,6 +242,26 @@ cosignatures_due(const struct world *w, int author)
     return due;
 }
 
+/* Why a witness may not have cosigned. */
+static void
+say_witness(const struct world *w, const struct node *n, const struct node *author)
+{
+    const struct gossip *g = n->gossip;
+    for (size_t i = 0; n->up && w->members[n->member].witness && i < g->log_count; i++) {
+        const struct glog *log = g->logs[i];
+        if (strcmp(log->origin, author->origin) == 0 && !log->own) {
+            fprintf(stderr,
+                    "  witness %s: offered %llu by %zu, its own line %s, cosigned %llu, floor "
+                    "%llu, %s, listens until %lld ms, clock was ahead by %lld s\n",
+                    n->institution, (unsigned long long)log->offered_size, log->offered_n,
+                    log->offered_mine ? "there" : "missing",
+                    (unsigned long long)log->witnessed_size, (unsigned long long)log->floor,
+                    gossip_settled(g) ? "settled" : "not settled", (long long)g->settled_ms,
+                    (long long)n->went_ahead_s);
+        }
+    }
+}
+
 static bool
 has_log(struct world *w, struct node *n, int author, bool cosigned, bool say)
 {
@@ -268,6 +288,9 @@ has_log(struct world *w, struct node *n, int author, bool cosigned, bool say)
                 n->institution, (unsigned long long)state.head_size, (unsigned long long)size,
                 a->institution, (unsigned long long)state.wanted_size,
                 (unsigned long long)state.cosigned_size, state.cosigned_by, due);
+        for (int i = 0; i < w->count && due > 0; i++) {
+            say_witness(w, &w->nodes[i], a);
+        }
     }
     return good;
 }

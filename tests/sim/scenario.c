@@ -226,14 +226,36 @@ look_for_all(struct world *w)
     }
 }
 
+static bool
+all_listened(const struct world *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        const struct node *n = &w->nodes[i];
+        if (node_honest(n) && !w->members[n->member].left && n->up &&
+            !gossip_settled(n->gossip)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int64_t
 calm(struct world *w)
 {
     world_heal(w);
     mend_clocks(w);
+    /* What the authority issued may have gone down with the one who had it. */
+    for (int i = 0; i < w->count; i++) {
+        if (node_honest(&w->nodes[i]) && w->nodes[i].up) {
+            authority_deliver(w, &w->nodes[i], 0);
+            break;
+        }
+    }
     int64_t took = world_settle(w, SETTLE_MS_MAX, false);
-    if (w->restores > 0) {
-        world_run(w, w->now_ms + 20 * 1000); /* a restored witness listens for so long */
+    /* A restored witness listens before it cosigns. */
+    for (int64_t limit = w->now_ms + SETTLE_MS_MAX; !all_listened(w);) {
+        CHECK(w, "I7", w->now_ms < limit, "a restored witness listens for ever");
+        world_run(w, w->now_ms + 1000);
     }
     /* And everybody still works: new entries, cosigned by all. */
     for (int i = 0; i < w->count; i++) {
@@ -329,11 +351,11 @@ scenario_fork(struct world *w, const struct sim_options *o)
         world_run(w, w->now_ms + 500);
         all = true;
         for (int i = 0; i < author; i++) {
-            all = all && (w->nodes[i].forked[author] || !node_honest(&w->nodes[i]));
+            all = all && (w->nodes[i].frozen[author] || !node_honest(&w->nodes[i]));
         }
     }
     for (int i = 0; i < author; i++) {
-        CHECK(w, "F12", w->nodes[i].forked[author] || !node_honest(&w->nodes[i]),
+        CHECK(w, "F12", w->nodes[i].frozen[author] || !node_honest(&w->nodes[i]),
               "%s did not find the two histories of %s", w->nodes[i].institution,
               w->nodes[author].institution);
     }
@@ -475,5 +497,9 @@ scenario_run(const struct sim_options *o, struct sim_result *out)
     out->forks = w.forks_told;
     out->adopted = w.adopted;
     out->simulated_ms = w.now_ms;
+    char file[SIM_FILE_CHARS];
+    if (o->keep_trace && sim_trace_keep(&w, file)) {
+        printf("the trace is in %s\n", file);
+    }
     world_end(&w);
 }

@@ -10,6 +10,7 @@ struct sim_options {
     int nodes; /* 0: by seed */
     int64_t delay_ms;
     bool trace, verbose;
+    bool keep_trace; /* also when all goes well */
 };
 
 /* What a run tells to whoever counts. */

@@ -54,28 +54,35 @@ sim_say(struct world *w, const struct node *n, const char *format, ...)
     va_end(list);
 }
 
+bool
+sim_trace_keep(struct world *w, char name[SIM_FILE_CHARS])
+{
+    const char *dir = getenv("SIM_TRACE_DIR");
+    snprintf(name, SIM_FILE_CHARS, "%s/huren-sim-%s-%llu.trace", dir == NULL ? "/tmp" : dir,
+             w->scenario, (unsigned long long)w->seed);
+    FILE *f = fopen(name, "w");
+    if (f == NULL) {
+        return false;
+    }
+    bool good = fwrite(w->trace, 1, w->trace_count, f) == w->trace_count;
+    return fclose(f) == 0 && good;
+}
+
 static void
 trace_end(struct world *w)
 {
     enum { LAST_LINES = 40 };
-    char name[200];
-    const char *dir = getenv("SIM_TRACE_DIR");
+    char name[SIM_FILE_CHARS];
     if (!w->tracing) {
         return;
     }
-    snprintf(name, sizeof name, "%s/huren-sim-%s-%llu.trace", dir == NULL ? "/tmp" : dir,
-             w->scenario, (unsigned long long)w->seed);
-    FILE *f = fopen(name, "w");
-    if (f != NULL) {
-        (void)fwrite(w->trace, 1, w->trace_count, f);
-        fclose(f);
-    }
+    bool kept = sim_trace_keep(w, name);
     size_t at = w->trace_count, lines = 0;
     while (at > 0 && (w->trace[at - 1] != '\n' || lines++ < LAST_LINES)) {
         at--;
     }
-    fprintf(stderr, "the last events%s%s:\n%s", f == NULL ? "" : "; all of them are in ",
-            f == NULL ? "" : name, w->trace + at);
+    fprintf(stderr, "the last events%s%s:\n%s", kept ? "; all of them are in " : "",
+            kept ? name : "", w->trace + at);
 }
 
 void

@@ -62,7 +62,8 @@ struct node {
     int *cosigned_side;       /* and of which history: 0 none, else 1 + node */
     int64_t *cosigned_time_s; /* and when: never falls */
     uint64_t versions[CHARTER_KIND_COUNT];
-    bool *forked; /* a fork of this member's log is known */
+    bool *forked; /* a fork of this member's log was told, */
+    bool *frozen; /* and is stored */
     unsigned garbage_closed, recovered;
     int64_t served_bytes; /* to whom floods it */
     uint64_t steps;
@@ -151,6 +152,9 @@ void sim_say(struct world *w, const struct node *n, const char *format, ...)
 /* An invariant does not hold: say so, print the end of the trace, end the process. */
 void sim_fail(struct world *w, const char *which, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
+/* Write the trace to SIM_TRACE_DIR, else /tmp. */
+enum { SIM_FILE_CHARS = 200 };
+bool sim_trace_keep(struct world *w, char name[SIM_FILE_CHARS]);
 extern struct world *sim_world; /* the one that runs, for a failed assert */
 
 #define CHECK(w, which, cond, ...)                                                             \
