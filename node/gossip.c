@@ -123,6 +123,7 @@ gossip_close(struct gossip *g)
     bytes_clear(&g->fetch.note);
     free(g->fetch.rows);
     frontier_free(&g->frontier);
+    frontier_free(&g->pair_frontier);
     free(g->logs);
     free(g->peers);
     free(g->members);
@@ -183,6 +184,7 @@ gossip_set_members(struct gossip *g, const struct gossip_member *members, size_t
         }
     }
     signgate_witnesses(&g->gate, others, n);
+    g->frontier_dirty = true;
     g->reload = true; /* notes are read again under the new keys, with the next event */
     return STATUS_OK;
 }

@@ -628,12 +628,17 @@ head_push(struct step *s, struct glog *log)
     log->push_due = false;
     log->pushed_ms = s->e->now_ms;
     /* A random run of the list of peers: distinct, and fair over time. */
-    size_t n = g->peer_count < GOSSIP_PUSH_PEERS_MAX ? g->peer_count : GOSSIP_PUSH_PEERS_MAX;
+    size_t told = 0;
     size_t first = g->peer_count == 0 ? 0 : (size_t)(step_random(s) % g->peer_count);
-    for (size_t i = 0; i < n && s->st == STATUS_OK; i++) {
+    for (size_t i = 0; i < g->peer_count && told < GOSSIP_PUSH_PEERS_MAX && s->st == STATUS_OK;
+         i++) {
         struct gpeer *p = &g->peers[(first + i) % g->peer_count];
-        if (strcmp(p->institution, log->parts.institution) != 0 || log->offered_mine) {
+        const struct gossip_member *m = member_find(g, p->institution);
+        bool of_it = strcmp(p->institution, log->parts.institution) == 0;
+        bool reads = log->parts.log == ORIGIN_PUB || (m != NULL && m->auditor && !m->left);
+        if (of_it ? log->offered_mine : reads) {
             head_send(s, log, p->session, log->push_hops);
+            told++;
         }
     }
 }

@@ -439,6 +439,9 @@ sessions_wanted(const struct gossip *g)
         return g->sessions_wanted;
     }
     size_t others = g->member_count > 0 ? g->member_count - 1 : 0;
+    if (g->auditor) { /* nobody passes exchange logs on: it hears each from its member */
+        return others < GOSSIP_SESSIONS_AUDITOR_MAX ? others : GOSSIP_SESSIONS_AUDITOR_MAX;
+    }
     return others < GOSSIP_SESSIONS_ALL_MAX ? others : GOSSIP_SESSIONS_ALL_MAX;
 }
 

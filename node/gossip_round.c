@@ -9,39 +9,60 @@
 enum { LINES_PER_FRAME_BYTES = 48 * 1024, LINES_PER_FRAME = 1024 };
 
 static void
-add_line(struct step *s, const struct frontier_line *line)
+add_line(struct step *s, struct frontier *f, const struct frontier_line *line)
 {
-    enum status st = frontier_add(&s->g->frontier, line);
+    enum status st = frontier_add(f, line);
     step_fail(s, st == STATUS_TOO_BIG ? STATUS_OK : st);
 }
 
+/* May this institution hold what `log` says?  Exchange logs are for auditors. */
+static bool
+may_hold(const struct gossip *g, const char *institution, const struct glog *log)
+{
+    if (log->parts.log == ORIGIN_PUB || strcmp(institution, log->parts.institution) == 0) {
+        return true;
+    }
+    if (strcmp(institution, g->institution) == 0) {
+        return g->auditor;
+    }
+    const struct gossip_member *m = member_find(g, institution);
+    return m != NULL && m->auditor && !m->left;
+}
+
 static void
-frontier_make(struct step *s)
+add_log(struct step *s, struct frontier *f, const struct glog *log)
+{
+    struct frontier_line line = {.name = view_of_text(log->origin)};
+    if (log->has_head && log->head_size > 0) {
+        line.what = FRONTIER_LOG;
+        line.number = log->head_size;
+        line.hash = log->head_root;
+        add_line(s, f, &line);
+    }
+    if (log->has_offered) {
+        line.what = FRONTIER_COSIGNED;
+        line.number = log->offered_size;
+        line.cosigned = log->offered_n;
+        add_line(s, f, &line);
+    }
+}
+
+static void
+frontier_fill(struct step *s, struct frontier *f, const char *with)
 {
     static const char *const kinds[] = {"root", "members", "quality", "policy"};
     struct gossip *g = s->g;
-    if (!g->frontier_dirty) {
-        return;
-    }
-    frontier_clear(&g->frontier);
+    frontier_clear(f);
     for (size_t i = 0; i < g->log_count; i++) {
         const struct glog *log = g->logs[i];
-        struct frontier_line line = {.name = view_of_text(log->origin)};
-        if (log->has_head && log->head_size > 0) {
-            line.what = FRONTIER_LOG;
-            line.number = log->head_size;
-            line.hash = log->head_root;
-            add_line(s, &line);
+        if (log->parts.log == ORIGIN_PUB ||
+            (with != NULL && may_hold(g, with, log) && may_hold(g, g->institution, log))) {
+            add_log(s, f, log);
         }
-        if (log->fork_shown) {
-            line.what = FRONTIER_FORK;
-            add_line(s, &line);
-        }
-        if (log->has_offered) {
-            line.what = FRONTIER_COSIGNED;
-            line.number = log->offered_size;
-            line.cosigned = log->offered_n;
-            add_line(s, &line);
+        if (log->fork_shown) { /* everybody is to know */
+            struct frontier_line line = {.what = FRONTIER_FORK,
+                                         .name = view_of_text(log->origin)};
+            add_line(s, f, &line);
         }
     }
     for (size_t i = 0; i < 4; i++) {
@@ -50,21 +71,43 @@ frontier_make(struct step *s)
                                          .name = view_of_text(kinds[i]),
                                          .number = g->documents[i].version,
                                          .hash = g->documents[i].hash};
-            add_line(s, &line);
+            add_line(s, f, &line);
         }
     }
-    frontier_seal(&g->frontier);
-    g->frontier_dirty = false;
+    frontier_seal(f);
+}
+
+/* The lines that both we and this peer hold when neither misses anything: else two
+ * nodes that have everything would never find each other the same.  Where neither is
+ * an auditor, that is the same for all peers, and kept; else made for the pair. */
+static struct frontier *
+frontier_with(struct step *s, const struct gpeer *p)
+{
+    struct gossip *g = s->g;
+    if (g->frontier_dirty) {
+        g->frontier_dirty = false;
+        g->pair[0] = '\0';
+        frontier_fill(s, &g->frontier, NULL);
+    }
+    const struct gossip_member *m = member_find(g, p->institution);
+    if (!g->auditor && (m == NULL || !m->auditor || m->left)) {
+        return &g->frontier;
+    }
+    if (strcmp(g->pair, p->institution) != 0) {
+        memcpy(g->pair, p->institution, sizeof g->pair);
+        frontier_fill(s, &g->pair_frontier, p->institution);
+    }
+    return &g->pair_frontier;
 }
 
 static void
 ask(struct step *s, struct gpeer *p, enum greq_type type, uint32_t *wanted, size_t count)
 {
-    struct gossip *g = s->g;
+    struct frontier *f = frontier_with(s, p);
     Hr__Frontier m;
     hr__frontier__init(&m);
-    m.digest = (ProtobufCBinaryData){HASH_BYTES, g->frontier.digest.bytes};
-    m.lines_count = (uint32_t)g->frontier.count;
+    m.digest = (ProtobufCBinaryData){HASH_BYTES, f->digest.bytes};
+    m.lines_count = (uint32_t)f->count;
     m.wanted = wanted;
     m.n_wanted = count;
     if (request_send(s, p, type, FRAME_FRONTIER, &m.base) != NULL) {
@@ -76,7 +119,6 @@ void
 round_ask(struct step *s, struct gpeer *p)
 {
     if (!p->frontier_asked) {
-        frontier_make(s);
         ask(s, p, GREQ_FRONTIER, NULL, 0);
     }
 }
@@ -88,9 +130,9 @@ round_tick(struct step *s)
     if (s->e->now_ms < g->next_round_ms) {
         return;
     }
-    int64_t spread = g->tick_ms / 2;
-    g->next_round_ms = s->e->now_ms + g->tick_ms - spread / 2 +
-                       (int64_t)(step_random(s) % (uint64_t)(spread + 1));
+    int64_t spread = g->tick_ms / 4; /* a round is never longer than the tick */
+    g->next_round_ms =
+        s->e->now_ms + g->tick_ms - spread + (int64_t)(step_random(s) % (uint64_t)(spread + 1));
     if (g->peer_count == 0) {
         return;
     }
@@ -119,9 +161,8 @@ send_frontier(struct step *s, struct gpeer *p, bool last, const Hr__Frontier *m)
 
 /* All lines, or those of some buckets, in as many frames as it takes. */
 static void
-send_lines(struct step *s, struct gpeer *p, const bool *wanted)
+send_lines(struct step *s, struct gpeer *p, const struct frontier *f, const bool *wanted)
 {
-    struct frontier *f = &s->g->frontier;
     char *lines[LINES_PER_FRAME];
     Hr__Frontier m;
     hr__frontier__init(&m);
@@ -147,7 +188,7 @@ send_lines(struct step *s, struct gpeer *p, const bool *wanted)
 void
 round_answer_ask(struct step *s, struct gpeer *p)
 {
-    struct frontier *f = &s->g->frontier;
+    struct frontier *f = frontier_with(s, p);
     uint8_t memory[8192];
     struct pb_arena arena;
     ProtobufCMessage *m = NULL;
@@ -157,7 +198,6 @@ round_answer_ask(struct step *s, struct gpeer *p)
     enum status st =
         pb_unpack(&hr__frontier__descriptor, s->e->message, MESSAGE_BYTES_MAX, &arena, &m);
     const Hr__Frontier *q = (const Hr__Frontier *)m;
-    frontier_make(s);
     if (st == STATUS_NO_MEMORY) {
         step_fail(s, st);
     } else if (st != STATUS_OK || q->digest.len != HASH_BYTES) {
@@ -172,11 +212,11 @@ round_answer_ask(struct step *s, struct gpeer *p)
             wanted[q->wanted[i] % GOSSIP_BUCKETS] = true;
         }
         (void)frontier_buckets(f);
-        send_lines(s, p, wanted);
+        send_lines(s, p, f, wanted);
     } else if (f->count <= GOSSIP_LINES_WHOLE_MAX ||
                q->lines_count <= GOSSIP_LINES_WHOLE_MAX / 4) {
         /* Few lines; or the asker has next to nothing, so nearly all differ. */
-        send_lines(s, p, NULL);
+        send_lines(s, p, f, NULL);
     } else {
         out.buckets.data = gossip_update_take(s->u, GOSSIP_BUCKETS * HASH_BYTES);
         out.buckets.len = GOSSIP_BUCKETS * HASH_BYTES;
@@ -270,8 +310,7 @@ follow_buckets(struct step *s, struct gpeer *p, const Hr__Frontier *m)
 {
     uint32_t wanted[GOSSIP_BUCKETS];
     size_t count = 0;
-    frontier_make(s);
-    const struct hash *ours = frontier_buckets(&s->g->frontier);
+    const struct hash *ours = frontier_buckets(frontier_with(s, p));
     for (uint32_t b = 0; b < GOSSIP_BUCKETS; b++) {
         if (memcmp(ours[b].bytes, m->buckets.data + (size_t)b * HASH_BYTES, HASH_BYTES) != 0) {
             wanted[count++] = b;

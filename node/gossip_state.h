@@ -21,13 +21,14 @@ enum {
     GOSSIP_PULSE_MS = 250,   /* while requests are out: how late a time-out may be seen */
     GOSSIP_ANSWER_MS = 5000, /* a request without an answer is given up */
     GOSSIP_COSIGN_S = 10,
-    GOSSIP_SESSIONS_ALL_MAX = 16,  /* up to so many others: a session with each */
-    GOSSIP_REQUESTS = 1024,        /* ours, out at a time; a power of two */
-    GOSSIP_PEER_REQUESTS_MAX = 96, /* to one peer: below REQUESTS_IN_FLIGHT_MAX */
-    GOSSIP_SYNC_ASKS_MAX = 48,     /* ranges in flight for one log */
-    GOSSIP_SYNCS_MAX = 6,          /* logs that are synced at a time */
-    GOSSIP_HEAD_ASKS_MAX = 64,     /* head requests out */
-    GOSSIP_SOURCES = 8,            /* peers remembered for one log */
+    GOSSIP_SESSIONS_ALL_MAX = 16,      /* up to so many others: a session with each */
+    GOSSIP_SESSIONS_AUDITOR_MAX = 400, /* of SESSIONS_MAX; the rest for who dials us */
+    GOSSIP_REQUESTS = 1024,            /* ours, out at a time; a power of two */
+    GOSSIP_PEER_REQUESTS_MAX = 96,     /* to one peer: below REQUESTS_IN_FLIGHT_MAX */
+    GOSSIP_SYNC_ASKS_MAX = 48,         /* ranges in flight for one log */
+    GOSSIP_SYNCS_MAX = 6,              /* logs that are synced at a time */
+    GOSSIP_HEAD_ASKS_MAX = 64,         /* head requests out */
+    GOSSIP_SOURCES = 8,                /* peers remembered for one log */
     GOSSIP_STRIKES_MAX = 3, /* garbage: the session is closed, and the member left alone */
     GOSSIP_SILENT_MAX = 4,  /* requests in a row given up: likewise */
     GOSSIP_BACKOFF_MS_MIN = 1000,
@@ -257,7 +258,9 @@ struct gossip {
     uint32_t request_turn;
     size_t requests_out;
     uint64_t next_ticket;
-    struct frontier frontier;
+    struct frontier frontier; /* between members of whom none is an auditor */
+    struct frontier pair_frontier;
+    char pair[INSTITUTION_CHARS_MAX + 1]; /* whom pair_frontier is for; "": nobody */
     bool frontier_dirty;
     struct gdocument documents[4];
     bool documents_given; /* by gossip_set_documents: the store is not asked */

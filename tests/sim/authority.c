@@ -130,7 +130,7 @@ struct member_rows {
     Hr__PublicKeys *key_list[SIM_KEYS_MAX];
     char address[32];
     char *address_list[1];
-    char *roles[2];
+    char *roles[3];
 };
 
 static void
@@ -148,6 +148,9 @@ fill_member(const struct world *w, int number, struct member_rows *r)
     r->roles[1] = text_of("witness");
     r->row.roles = r->roles;
     r->row.n_roles = m->witness ? 2 : 1;
+    if (w->auditor && number == 0) {
+        r->roles[r->row.n_roles++] = text_of("auditor");
+    }
     r->row.left = text_of(m->left ? "2027-01-01" : "");
     for (size_t k = 0; k < m->key_count; k++) {
         Hr__PublicKeys *p = &r->keys[k];

@@ -124,6 +124,7 @@ struct world {
     int64_t publish_ms; /* mean time between publications of a node; 0: none */
     unsigned publish_most;
     bool *cut; /* [from * count + to] */
+    bool auditor; /* the first member is one */
     bool big;  /* many honest nodes: check the end, not each event */
     /* charter */
     struct document documents[SIM_DOCUMENTS_MAX];
