@@ -35,17 +35,17 @@ const char cmd_verify_help[] =
     "  --pack FILE  a pack or annex (.hrpack) that the decisions need: those of this binary "
     "and\n"
     "               of the home are known; the charter in the file names the rest by hash\n"
+    "  --standing   ask more: does the result still stand?\n"
     "\n"
     "Evidence stays authentic when its result is corrected or withdrawn.  What the home knows "
     "of\n"
-    "that is said, also with --root: recalled, not recalled as of its copy of the log, or not "
+    "that is said, also with --root: RECALLED, not recalled as of its copy of the log, or not "
     "known.\n"
     "\n"
-    "exit: 0 verified, 1 not verified, or verified and recalled by its issuer, 2 could not "
-    "tell\n"
-    "(no root, not readable, or a pack or annex is not here, so that a decision could not be "
-    "made\n"
-    "again)\n";
+    "exit: 0 verified, 1 not verified, 2 could not tell (no root, not readable, or a pack or\n"
+    "annex is not here, so that a decision could not be made again); with --standing also 1 if "
+    "it\n"
+    "is recalled, 2 if this home cannot tell\n";
 
 /* A root and what its document points to. */
 struct trusted {
@@ -277,23 +277,17 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
 
 /* What the evidence proves, and the exit code. */
 static int
-report_found(struct cli *cli, const char *path, struct evidence_found *f)
+report_found(struct cli *cli, const char *path, struct evidence_found *f, bool standing)
 {
     bool told = f->decisions_unknown == 0;
     json_object_set_new(f->json, "verified", told ? json_true() : json_null());
-    bool recalled = verify_recall_add(cli, f->json);
+    verify_recall_add(cli, f->json);
     print_found(cli, path, f);
     if (!cli->json) {
         verify_recall_print(cli, f->json);
     }
-    if (recalled) {
-        return cli_error(cli, CLI_NO,
-                         "%s: it is authentic, and the result in it was recalled by its "
-                         "issuer: do not rely on it, look it up again",
-                         path);
-    }
     if (told) {
-        return CLI_YES;
+        return standing ? verify_recall_exit(cli, path, f->json) : CLI_YES;
     }
     return cli_error(cli, CLI_TROUBLE,
                      "%s: could not tell whether %s right: not here: %s; name its file with "
@@ -333,8 +327,10 @@ cmd_verify(struct cli *cli, int argc, char **argv)
 {
     const char *root = NULL;
     const char *packs[PACK_FILES_MAX];
-    struct cli_option options[] = {
-        {"--root", &root, 1, 0}, {"--pack", packs, PACK_FILES_MAX, 0}, {NULL, NULL, 0, 0}};
+    struct cli_option options[] = {{"--root", &root, 1, 0},
+                                   {"--pack", packs, PACK_FILES_MAX, 0},
+                                   {"--standing", NULL, 0, 0},
+                                   {NULL, NULL, 0, 0}};
     char error[FILE_ERROR_CHARS];
     uint8_t *bytes;
     size_t count;
@@ -391,7 +387,7 @@ cmd_verify(struct cli *cli, int argc, char **argv)
             }
             exit_code = CLI_YES;
         } else if (c.status == STATUS_OK) {
-            exit_code = report_found(cli, argv[1], &c.found);
+            exit_code = report_found(cli, argv[1], &c.found, options[2].count > 0);
         } else if (c.status == STATUS_NO_MEMORY || c.status == STATUS_UNSUPPORTED) {
             cli_error(cli, CLI_TROUBLE, "%s: %s", argv[1],
                       c.reason[0] != '\0' ? c.reason : status_text(c.status));

@@ -10,7 +10,7 @@
 #include "proto/text.h"
 #include "store/log.h"
 
-static bool
+static void
 add_known(struct store_txn *txn, const char *network, const char *origin, uint64_t leaf,
           json_t *found)
 {
@@ -28,7 +28,7 @@ add_known(struct store_txn *txn, const char *network, const char *origin, uint64
         if (held && st == STATUS_NOT_FOUND) {
             json_object_set_new(found, "recalled", json_false());
         }
-        return false;
+        return;
     }
     if (heard_ms != 0) {
         decision_time((int64_t)(heard_ms / 1000), at);
@@ -37,10 +37,28 @@ add_known(struct store_txn *txn, const char *network, const char *origin, uint64
                         json_pack("{s:s,s:I,s:o}", "what",
                                   what == 2 ? "withdrawn" : "corrected", "by", (json_int_t)by,
                                   "heard_at", heard_ms != 0 ? json_string(at) : json_null()));
-    return true;
 }
 
-bool
+int
+verify_recall_exit(struct cli *cli, const char *path, const json_t *found)
+{
+    json_t *r = json_object_get(found, "recalled");
+    if (json_is_object(r)) {
+        return cli_error(cli, CLI_NO,
+                         "%s: it is authentic, and its issuer recalled the result: do not rely "
+                         "on it, look it up again",
+                         path);
+    }
+    if (json_is_null(r)) {
+        return cli_error(cli, CLI_TROUBLE,
+                         "%s: it is authentic; whether its result still stands this home "
+                         "cannot tell: ask one that has the issuer's log",
+                         path);
+    }
+    return CLI_YES;
+}
+
+void
 verify_recall_add(struct cli *cli, json_t *found)
 {
     const char *text = json_string_value(json_object_get(found, "origin"));
@@ -50,21 +68,19 @@ verify_recall_add(struct cli *cli, json_t *found)
     struct store *store;
     struct store_txn *txn;
     struct origin origin;
-    bool recalled = false;
     json_object_set_new(found, "recalled", json_null());
     json_object_set_new(found, "recall_as_of", json_null());
     if (text == NULL || strlen(text) > ORIGIN_CHARS_MAX ||
         origin_parse(text_view(text), &origin) != STATUS_OK ||
         home_io_path(cli->home, "store", path) != STATUS_OK ||
         store_open(path, &options, &store) != STATUS_OK) {
-        return false;
+        return;
     }
     if (store_begin_read(store, &txn) == STATUS_OK) {
-        recalled = add_known(txn, origin.network, text, leaf, found);
+        add_known(txn, origin.network, text, leaf, found);
         store_abort(txn);
     }
     store_close(store);
-    return recalled;
 }
 
 void
@@ -75,7 +91,8 @@ verify_recall_print(struct cli *cli, const json_t *found)
     if (json_is_object(r)) {
         const char *at = json_string_value(json_object_get(r, "heard_at"));
         fprintf(cli->out,
-                "  RECALLED: %s by its issuer in entry %" JSON_INTEGER_FORMAT "%s%s\n",
+                "  RECALLED: %s by its issuer in entry %" JSON_INTEGER_FORMAT
+                ": do not rely on it, look it up again%s%s\n",
                 json_string_value(json_object_get(r, "what")),
                 json_integer_value(json_object_get(r, "by")),
                 at == NULL ? "" : "; this home was told at ", at == NULL ? "" : at);

@@ -117,7 +117,15 @@ shows "corrected"
 wait_for h3 yx-county.hb.cn/h1/pub 2 2
 expect "look-up of the corrected result" 0 h3 lookup --patient $PATIENT --item LAB.K
 shows "4.60"
-shows "leaned on the earlier version"
+shows "corrected after you used it"
+recall=1
+for _ in $(seq 300); do # h1 told h3, who logged it before it said so
+    "$HUREN" --home "$work/h1" recall list | grep -q "; acknowledged" && recall=0 && break
+    sleep 0.1
+done
+[ "$recall" = 0 ] || { echo "demo.sh: the recall was not acknowledged" >&2; exit 1; }
+expect "h1's list of who was told" 0 h1 recall list
+shows "acknowledged"
 
 step "7. h2 is stopped: h1's result is still answered, h2 is named as silent"
 cd - >/dev/null
@@ -133,8 +141,11 @@ cd "$files"
 
 step "8. The regulator checks h3's evidence, without any network"
 tell "evidence is one file; it is checked against the charter's root that the regulator holds."
+wait_for regulator yx-county.hb.cn/h1/pub 2 2
 expect "verify evidence" 0 regulator verify potassium.hre
 shows "verified"
+shows "RECALLED: corrected"
+tell "authentic it stays; the regulator's copy of h1's log says that the result was corrected since."
 
 step "9. An altered copy is refused"
 python3 - potassium.hre altered.hre <<'PY'

@@ -51,7 +51,8 @@ json "a decision has a name" "o['results'][0]['leaf'] == 0 and 'recalled' not in
 decision=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["results"][0]["decisions"][0]["decided"])' <"$work/out")
 expect 0 --home "$A/h3" outcome "$decision" recognized --note "the doctor's words"
 out_has "logged as"
-expect 0 --home "$A/h3" verify "$work/k.hre"
+expect 0 --home "$A/h3" verify "$work/k.hre" --standing
+out_has "not recalled, as far as this home's copy of the log goes"
 wait_status "$A/h3" 40 "n['recalls']['relies_open'] == 0"
 messages 0 1 --tag A --value 4.60 --status C >"$work/c.hl7"
 expect 0 --home "$A/h1" import "$work/c.hl7"
@@ -61,17 +62,21 @@ json "h3 was told" "len(o) == 1 and o[0]['side'] == 'heard' and o[0]['institutio
     [(u['item'], u['outcome'], u['decided'], len(u['question'])) for u in o[0]['uses']] == [('LAB.K', 'recognized', '$decision', 64)]" <<<"[$(paste -sd, "$work/recalls")]"
 
 # -- what was recalled is shown ----------------------------------------------------------------
-expect 1 --home "$A/h3" verify "$work/k.hre"
+expect 0 --home "$A/h3" verify "$work/k.hre"
 out_has "k.hre: verified"
-out_has "RECALLED: corrected by its issuer in entry 6; this home was told at"
-err_has "authentic, and the result in it was recalled"
-expect 1 --home "$A/h3" --json verify "$work/k.hre" --root "$A/authority/root-1.charter"
+out_has "RECALLED: corrected by its issuer in entry 6: do not rely on it, look it up again; this home was told at"
+expect 1 --home "$A/h3" verify "$work/k.hre" --standing
+err_has "authentic, and its issuer recalled the result"
+expect 0 --home "$A/h3" --json verify "$work/k.hre" --root "$A/authority/root-1.charter"
 json "verify --json" "o['verified'] is True and o['recalled']['what'] == 'corrected' and o['recalled']['by'] == 6 and o['recalled']['heard_at']" <"$work/out"
 wait_index "$A/h2" h1 7 2
-expect 1 --home "$A/h2" verify "$work/k.hre" # was not told: its copy of the log says so
+expect 0 --home "$A/h2" verify "$work/k.hre" # was not told: its copy of the log says so
 out_has "RECALLED: corrected by its issuer in entry 6"
 alone verify "$work/k.hre" --root "$A/authority/root-1.charter" >"$work/out" 2>"$work/err" || fail "verify without a home"
 out_has "is not known here"
+code=0
+alone verify "$work/k.hre" --root "$A/authority/root-1.charter" --standing >"$work/out" 2>"$work/err" || code=$?
+[ "$code" = 2 ] || fail "verify --standing without a home: exit $code"
 wait_index "$A/h3" h1 7 2
 expect 0 --home "$A/h3" --json lookup --patient "$me" --item LAB.K
 json "the new value, with a word of the old one" "[(r['value'], r['leaf'], r['correction']) for r in o['results']] == [('4.60', 6, True)] and
