@@ -9,7 +9,11 @@
 #include "proto/wire.pb-c.h"
 #include "store/kv.h"
 
-enum { LOGS_PER_INSTITUTION_MAX = 64, STARVED_MS = 10 * 1000 };
+enum {
+    LOGS_PER_INSTITUTION_MAX = 16,
+    LOGS_OF_OURS_MAX = SIGNGATE_LOGS_MAX,
+    STARVED_MS = 10 * 1000
+};
 
 static size_t
 log_place(const struct gossip *g, struct view origin, bool *found)
@@ -75,7 +79,8 @@ log_add(struct step *s, struct view origin)
         same += strcmp(g->logs[i]->parts.institution, parts.institution) == 0;
     }
     bool own = strcmp(parts.institution, g->institution) == 0;
-    if (g->log_count >= LOGS_MAX || same >= LOGS_PER_INSTITUTION_MAX ||
+    if (g->log_count >= LOGS_MAX ||
+        same >= (own ? (size_t)LOGS_OF_OURS_MAX : LOGS_PER_INSTITUTION_MAX) ||
         (!own && member_find(g, parts.institution) == NULL)) {
         return NULL;
     }
