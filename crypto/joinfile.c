@@ -12,7 +12,7 @@
 
 static const char FIRST_LINE[] = "huren join v1";
 
-enum { JOINFILE_KEYS = 5, JOINFILE_SIGNERS = 3 /* the first three keys */ };
+enum { JOINFILE_KEYS = 5, JOINFILE_SIGNERS = 3 /* the first three keys */, STATEMENT = 2 };
 static const char *const ROLES[JOINFILE_KEYS] = {"log", "witness", "statement", "session",
                                                  "box"};
 
@@ -178,6 +178,47 @@ joinfile_encode(const struct joinfile *join, const struct network_keys *keys, ui
     }
     *out_count = w.count;
     return STATUS_OK;
+}
+
+enum status
+joinfile_countersign(uint8_t *file, size_t file_max, size_t *count,
+                     const struct network_keys *before)
+{
+    struct joinfile join;
+    struct note note;
+    struct note_signer signer;
+    char name[KEY_NAME_CHARS_MAX + 1];
+    size_t n = 0, max = file_max < JOINFILE_BYTES_MAX ? file_max : JOINFILE_BYTES_MAX;
+    enum status st = joinfile_decode((struct view){file, *count}, &join);
+
+    if (st != STATUS_OK || (st = note_parse((struct view){file, *count}, &note)) != STATUS_OK) {
+        return STATUS_MALFORMED;
+    }
+    st = note_signer_make(signer_name(&join, ROLES[STATEMENT], name), NOTE_KEY_ED25519,
+                          before->statement.secret_key, &signer);
+    if (st == STATUS_OK) {
+        st = note_sign_line(&signer, note.text, file + *count, max - *count, &n);
+    }
+    note_signer_wipe(&signer);
+    *count += st == STATUS_OK ? n : 0;
+    return st;
+}
+
+enum status
+joinfile_signed_by(struct view file, const struct joinfile *join,
+                   const uint8_t statement_public[KEY_BYTES])
+{
+    struct note note;
+    struct note_key key;
+    struct note_verified verified;
+    char name[KEY_NAME_CHARS_MAX + 1];
+
+    if (note_parse(file, &note) != STATUS_OK ||
+        note_key_make(signer_name(join, ROLES[STATEMENT], name), NOTE_KEY_ED25519,
+                      statement_public, &key) != STATUS_OK) {
+        return STATUS_UNKNOWN_KEY;
+    }
+    return note_verify(&note, &key, 1, 0, &verified);
 }
 
 /* Take the next line if it is `key`, a blank, and a value; else leave it. */

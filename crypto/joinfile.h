@@ -46,6 +46,23 @@ MUST_USE enum status joinfile_encode(const struct joinfile *join,
                                      const struct network_keys *keys, uint8_t *out,
                                      size_t out_max, size_t *out_count);
 
+/* Sign a file that joinfile_encode made also with the statement key that the
+ * node had before: so the authority knows that new keys come from who had the old
+ * ones.  *count grows.
+ *
+ * STATUS_OK, STATUS_MALFORMED (no join file), STATUS_TOO_BIG. */
+MUST_USE enum status joinfile_countersign(uint8_t *file, size_t file_max, size_t *count,
+                                          const struct network_keys *before);
+
+/* Whether a file that joinfile_decode read as `join` is signed with this
+ * statement key, too.
+ *
+ * STATUS_OK
+ * STATUS_UNKNOWN_KEY    it is not.
+ * STATUS_BAD_SIGNATURE  there is such a line, and it does not hold. */
+MUST_USE enum status joinfile_signed_by(struct view file, const struct joinfile *join,
+                                        const uint8_t statement_public[KEY_BYTES]);
+
 /* Read and check: form, the five keys (keys_vet_public), and all three
  * signatures.  `out` is written on success only, else all zero.
  *

@@ -192,8 +192,8 @@ const Hr__PublicKeys *charter_keys_at(const Hr__MemberRow *m, int64_t at_s);
 const Hr__PublicKeys *charter_keys_newest(const Hr__MemberRow *m);
 
 /* Who may open a session with this key at `now_s`: keys in force, and those that
- * ended less than SESSION_KEY_OVERLAP_S ago; members that left may not.  NULL:
- * nobody. */
+ * ended less than SESSION_KEY_OVERLAP_S ago and were not revoked; members that left may not.
+ * NULL: nobody. */
 const Hr__MemberRow *charter_member_by_session(const struct charter *c,
                                                const uint8_t session_public[KEY_BYTES],
                                                int64_t now_s);
@@ -204,8 +204,16 @@ const Hr__MemberRow *charter_member_by_session(const struct charter *c,
  * for what was cosigned before the end (charter_key_to).  At most `max`. */
 size_t charter_log_keys(const struct charter *c, struct view origin, struct note_key *keys,
                         size_t max);
-/* The end of the log key with these bytes: 0 while it is in force, else the
- * second from which it is not; -1: no key of this member. */
+/* When heads signed with this log key are taken no more unless a witness saw them
+ * before; 0: it has no end.  A key that was exchanged for a new one is taken for
+ * CHARTER_SKEW_S_MAX more, since clocks differ and a head of the last second is to
+ * be cosigned, too; one that was revoked is not. */
+int64_t charter_log_key_end(const Hr__PublicKeys *k);
+/* The newest set with this log key, or NULL. */
+const Hr__PublicKeys *charter_log_key_set(const Hr__MemberRow *m,
+                                          const uint8_t log_public[KEY_BYTES]);
+/* That of the log key with these bytes: 0 while it is in force, else the second
+ * from which it is not; -1: no key of this member. */
 int64_t charter_log_key_to(const Hr__MemberRow *m, const uint8_t log_public[KEY_BYTES]);
 
 /* A witness as of a time. */

@@ -81,9 +81,17 @@ find_before(const struct member_build *b, const char *institution)
 
 /* ---- one member ----------------------------------------------------------- */
 
+/* A join file as it was read. */
+struct joined {
+    struct joinfile join;
+    size_t count;
+    uint8_t bytes[JOINFILE_BYTES_MAX];
+};
+
 static enum status
-read_join(struct charter_source *s, const struct yaml_member *y, struct joinfile *join)
+read_join(struct charter_source *s, const struct yaml_member *y, struct joined *j)
 {
+    struct joinfile *join = &j->join;
     uint8_t *bytes;
     size_t count;
     enum status st = source_read(s, y->join, JOINFILE_BYTES_MAX, &bytes, &count);
@@ -91,6 +99,10 @@ read_join(struct charter_source *s, const struct yaml_member *y, struct joinfile
         return st;
     }
     st = joinfile_decode((struct view){bytes, count}, join);
+    if (st == STATUS_OK) {
+        memcpy(j->bytes, bytes, count);
+        j->count = count;
+    }
     free(bytes);
     if (st != STATUS_OK) {
         return source_fail(s, st, y->join, NULL,
@@ -135,28 +147,120 @@ new_keys(struct charter_source *s, const struct network_public *p, uint64_t from
     return k;
 }
 
+/* One of the five keys stands in an older set. */
+static bool
+used_before(const Hr__MemberRow *before, const struct network_public *p)
+{
+    for (size_t i = 0; before != NULL && i < before->n_keys; i++) {
+        const Hr__PublicKeys *k = before->keys[i];
+        if (memcmp(k->log.data, p->log, KEY_BYTES) == 0 ||
+            memcmp(k->witness.data, p->witness, KEY_BYTES) == 0 ||
+            memcmp(k->statement.data, p->statement, KEY_BYTES) == 0 ||
+            memcmp(k->session.data, p->session, KEY_BYTES) == 0 ||
+            memcmp(k->box.data, p->box, KEY_BYTES) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* When the keys of the version before are revoked: since when.  0: they are not. */
+static enum status
+read_revoked(struct charter_source *s, const struct yaml_member *y, const Hr__MemberRow *row,
+             uint64_t *since)
+{
+    struct civil c;
+    *since = 0;
+    if (y->revoked == NULL || y->revoked[0] == 0) {
+        return STATUS_OK;
+    }
+    if (civil_parse_rfc3339(text_view(y->revoked), &c) != STATUS_OK ||
+        c.precision < CIVIL_DAY || civil_unix_ms(&c, UTC8_MIN) <= 0) {
+        return source_fail(s, STATUS_MALFORMED, row->institution, y->revoked,
+                           "revoked: '%s' is not a time like 2026-11-22T09:30:00+08:00",
+                           y->revoked);
+    }
+    *since = (uint64_t)(civil_unix_ms(&c, UTC8_MIN) / 1000);
+    if (*since > (uint64_t)s->head.issued_at_s) {
+        return source_fail(s, STATUS_MALFORMED, row->institution, y->revoked,
+                           "revoked: %s is later than issued_at: a time that is still to come "
+                           "helps whoever has the keys",
+                           y->revoked);
+    }
+    return STATUS_OK;
+}
+
+/* May the keys of a join file follow those in hand?  The old statement key signed
+ * it, or the source says why it could not. */
+static enum status
+check_successor(struct charter_source *s, const struct yaml_member *y,
+                const struct joined *joined, const Hr__MemberRow *before, bool revoked)
+{
+    const Hr__PublicKeys *last = before->keys[before->n_keys - 1];
+    bool lost;
+    enum status st =
+        source_yes_no(s, before->institution, "keys_lost", y->keys_lost, false, &lost);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (used_before(before, &joined->join.keys)) {
+        return source_fail(s, STATUS_REFUSED, before->institution, y->join,
+                           "join file %s of %s has a key that was given up before: new keys "
+                           "are all new",
+                           y->join, before->institution);
+    }
+    st = joinfile_signed_by((struct view){joined->bytes, joined->count}, &joined->join,
+                            last->statement.data);
+    if (st == STATUS_OK || revoked || last->revoked || lost) {
+        return STATUS_OK;
+    }
+    return source_fail(s, STATUS_REFUSED, before->institution, y->join,
+                       "join file %s has other keys than %s had in version %" PRIu64
+                       ", and is not signed with those: ask the hospital by telephone, then "
+                       "write keys_lost: yes, or revoked: with the time since which others "
+                       "may have them",
+                       y->join, before->institution, s->previous.head.version);
+}
+
 /* Keys of the version before, and those of the join file when they are others.
  * The first keys of a member have no beginning: they were its own before, too. */
 static enum status
-set_keys(struct charter_source *s, const struct joinfile *join, const Hr__MemberRow *before,
-         Hr__MemberRow *row)
+set_keys(struct charter_source *s, const struct yaml_member *y, const struct joined *joined,
+         const Hr__MemberRow *before, Hr__MemberRow *row)
 {
     size_t old = before == NULL ? 0 : before->n_keys;
-    uint64_t now = (uint64_t)s->head.issued_at_s;
+    uint64_t now = (uint64_t)s->head.issued_at_s, since;
+    enum status st = read_revoked(s, y, row, &since);
     row->keys = source_alloc(s, (old + 1) * sizeof *row->keys);
-    if (row->keys == NULL) {
-        return source_no_memory(s);
+    if (st != STATUS_OK || row->keys == NULL) {
+        return st != STATUS_OK ? st : source_no_memory(s);
     }
     for (size_t i = 0; i < old; i++) {
         row->keys[row->n_keys++] = before->keys[i];
     }
-    if (join == NULL || (old > 0 && same_keys(before->keys[old - 1], &join->keys))) {
+    Hr__PublicKeys *last = old == 0 ? NULL : before->keys[old - 1]; /* unpacked for us alone */
+    bool same = last != NULL && joined != NULL && same_keys(last, &joined->join.keys);
+    bool back = same && before->left[0] != 0 && (y->left == NULL || y->left[0] == 0) &&
+                !last->revoked && since == 0;
+    if (last != NULL && joined != NULL && !same &&
+        (st = check_successor(s, y, joined, before, since != 0)) != STATUS_OK) {
+        return st;
+    }
+    bool follows = joined != NULL && (last == NULL || !same || back);
+    if (last != NULL && since != 0 && !last->revoked && (last->to == 0 || since < last->to)) {
+        last->to = since > last->from ? since : last->from;
+        last->revoked = true;
+    } else if (last != NULL && last->to == 0 && follows) {
+        last->to = now > last->from ? now : last->from;
+    }
+    if (!follows) {
         return STATUS_OK;
     }
-    if (old > 0 && before->keys[old - 1]->to == 0) {
-        before->keys[old - 1]->to = now; /* unpacked for us alone */
-    }
-    row->keys[row->n_keys] = new_keys(s, &join->keys, old == 0 ? 0 : now);
+    /* Never two at once: the new ones begin where the old ones end, or later. */
+    row->keys[row->n_keys] = new_keys(s, &joined->join.keys,
+                                      last == NULL     ? 0
+                                      : now > last->to ? now
+                                                       : last->to);
     return row->keys[row->n_keys++] == NULL ? source_no_memory(s) : STATUS_OK;
 }
 
@@ -320,12 +424,13 @@ static enum status
 add_member(struct member_build *b, const struct yaml_member *y)
 {
     struct charter_source *s = b->s;
-    struct joinfile join;
+    struct joined joined;
+    const struct joinfile *join = &joined.join;
     char institution[INSTITUTION_CHARS_MAX + 1];
     bool joins = y->join != NULL && y->join[0] != 0, sealed;
-    enum status st = joins ? read_join(s, y, &join) : STATUS_OK;
+    enum status st = joins ? read_join(s, y, &joined) : STATUS_OK;
     if (st != STATUS_OK ||
-        (st = read_institution(s, y, joins ? &join : NULL, institution)) != STATUS_OK) {
+        (st = read_institution(s, y, joins ? join : NULL, institution)) != STATUS_OK) {
         return st;
     }
     Hr__MemberRow *row = source_alloc(s, sizeof *row);
@@ -338,8 +443,8 @@ add_member(struct member_build *b, const struct yaml_member *y)
         return source_no_memory(s);
     }
     const Hr__MemberRow *before = find_before(b, institution);
-    if ((st = set_keys(s, joins ? &join : NULL, before, row)) != STATUS_OK ||
-        (st = set_texts(s, y, joins ? &join : NULL, row)) != STATUS_OK ||
+    if ((st = set_keys(s, y, joins ? &joined : NULL, before, row)) != STATUS_OK ||
+        (st = set_texts(s, y, joins ? join : NULL, row)) != STATUS_OK ||
         (st = set_left(s, y, row)) != STATUS_OK || (st = set_lists(s, y, row)) != STATUS_OK ||
         (st = set_roles(s, y, row)) != STATUS_OK ||
         (st = source_yes_no(s, institution, "network_key", y->network_key, true, &sealed)) !=
@@ -347,7 +452,8 @@ add_member(struct member_build *b, const struct yaml_member *y)
         return st;
     }
     b->left_now = b->left_now || (before != NULL && before->left[0] == 0 && row->left[0] != 0);
-    b->sealed[b->count] = sealed && row->n_keys > 0 && row->left[0] == 0;
+    b->sealed[b->count] =
+        sealed && row->n_keys > 0 && row->left[0] == 0 && row->keys[row->n_keys - 1]->to == 0;
     b->rows[b->count++] = row;
     return source_add(s, &row->base, joins ? y->join : institution);
 }
@@ -438,11 +544,11 @@ table_row(struct member_build *b, const struct pack_csv *csv, size_t row)
     static const char *const texts[] = {"join",      "institution", "name",      "level",
                                         "grade",     "ownership",   "assessed",  "territory",
                                         "left",      "network_key", "addresses", "roles",
-                                        "alliances", "listings"};
+                                        "alliances", "listings",    "revoked",   "keys_lost"};
     struct yaml_member y;
-    char *cells[14];
+    char *cells[16];
     memset(&y, 0, sizeof y);
-    for (size_t i = 0; i < 14; i++) {
+    for (size_t i = 0; i < 16; i++) {
         cells[i] = source_text(b->s, pack_csv_cell(csv, row, pack_csv_column(csv, texts[i])));
         if (cells[i] == NULL) {
             return source_no_memory(b->s);
@@ -453,6 +559,8 @@ table_row(struct member_build *b, const struct pack_csv *csv, size_t row)
     for (size_t i = 0; i < 10; i++) {
         *to[i] = cells[i];
     }
+    y.revoked = cells[14];
+    y.keys_lost = cells[15];
     y.addresses.at = split(b->s, cells[10], &y.addresses.at_count);
     y.roles.at = split(b->s, cells[11], &y.roles.at_count);
     if (y.addresses.at == NULL || y.roles.at == NULL) {
@@ -532,6 +640,31 @@ static const Hr__MemberRow *
 epochs_before(const struct member_build *b)
 {
     return b->before_count > 0 && b->before[0]->institution[0] == 0 ? b->before[0] : NULL;
+}
+
+/* The file holds the keys that were sealed before, not others of the same number. */
+static enum status
+check_epoch_keys(struct member_build *b)
+{
+    const Hr__MemberRow *old = epochs_before(b);
+    for (size_t i = 0; old != NULL && i < old->n_epochs; i++) {
+        for (size_t j = 0; j < b->keys.count; j++) {
+            uint8_t check[NETWORK_KEY_CHECK_BYTES];
+            if (b->keys.epochs[j].key.epoch != old->epochs[i]->epoch) {
+                continue;
+            }
+            network_key_check(b->s->head.network, &b->keys.epochs[j].key, check);
+            if (memcmp(check, old->epochs[i]->check.data, sizeof check) != 0) {
+                snprintf(b->s->error, CHARTER_SOURCE_ERROR_CHARS,
+                         "%.300s: its key of epoch %" PRIu32 " is not the one that version "
+                         "%" PRIu64 " gave to the members (the check differs): bring back the "
+                         "right file",
+                         b->keys_path, old->epochs[i]->epoch, b->s->previous.head.version);
+                return STATUS_BAD_KEY;
+            }
+        }
+    }
+    return STATUS_OK;
 }
 
 /* Begin an epoch if there is none, one is asked for, a member has left, or a year
@@ -768,7 +901,7 @@ charter_source_members(struct charter_source *s)
     }
     if ((st = load_before(b)) == STATUS_OK && (st = read_members(b)) == STATUS_OK &&
         (st = check_nobody_vanished(b)) == STATUS_OK &&
-        (st = read_network_keys(b)) == STATUS_OK &&
+        (st = read_network_keys(b)) == STATUS_OK && (st = check_epoch_keys(b)) == STATUS_OK &&
         (st = advance_epoch(b, &highest)) == STATUS_OK) {
         st = add_epochs_row(b);
         for (size_t i = 0; st == STATUS_OK && i < b->count; i++) {

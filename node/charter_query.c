@@ -176,7 +176,8 @@ charter_member_by_session(const struct charter *c, const uint8_t session_public[
          low++) {
         const Hr__PublicKeys *k = c->sessions[low].keys;
         bool begun = (int64_t)k->from <= now_s + CHARTER_SKEW_S_MAX;
-        bool ended = k->to != 0 && now_s - SESSION_KEY_OVERLAP_S >= (int64_t)k->to;
+        int64_t overlap_s = k->revoked ? 0 : SESSION_KEY_OVERLAP_S;
+        bool ended = k->to != 0 && now_s - overlap_s >= (int64_t)k->to;
         if (begun && !ended && charter_is_member(c->sessions[low].member, now_s)) {
             return c->sessions[low].member;
         }
@@ -211,6 +212,15 @@ charter_log_keys(const struct charter *c, struct view origin, struct note_key *k
 }
 
 int64_t
+charter_log_key_end(const Hr__PublicKeys *k)
+{
+    int64_t to = (int64_t)k->to;
+    return to == 0 || k->revoked || to > INT64_MAX - CHARTER_SKEW_S_MAX
+               ? to
+               : to + CHARTER_SKEW_S_MAX;
+}
+
+int64_t
 charter_log_key_to(const Hr__MemberRow *m, const uint8_t log_public[KEY_BYTES])
 {
     int64_t to = -1;
@@ -221,7 +231,8 @@ charter_log_key_to(const Hr__MemberRow *m, const uint8_t log_public[KEY_BYTES])
         if (m->keys[i]->to == 0) {
             return 0;
         }
-        to = (int64_t)m->keys[i]->to > to ? (int64_t)m->keys[i]->to : to;
+        int64_t end = charter_log_key_end(m->keys[i]);
+        to = end > to ? end : to;
     }
     return to;
 }
@@ -325,6 +336,17 @@ charter_cosigned(const struct charter *c, const char *institution, const struct 
         *newest_s = newest;
     }
     return count;
+}
+
+const Hr__PublicKeys *
+charter_log_key_set(const Hr__MemberRow *m, const uint8_t log_public[KEY_BYTES])
+{
+    for (size_t i = m->n_keys; i-- > 0;) {
+        if (memcmp(m->keys[i]->log.data, log_public, KEY_BYTES) == 0) {
+            return m->keys[i];
+        }
+    }
+    return NULL;
 }
 
 size_t

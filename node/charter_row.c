@@ -267,6 +267,9 @@ vet_keys(struct vet *v, const Hr__MemberRow *m)
         if (k->from > INT64_MAX || k->to > INT64_MAX || (k->to != 0 && k->to < k->from)) {
             return bad(v, "keys", NULL, "end before they begin");
         }
+        if (k->revoked && k->to == 0) {
+            return bad(v, "keys", NULL, "are revoked and have no end");
+        }
     }
     return true;
 }

@@ -78,6 +78,8 @@ static const cyaml_schema_field_t member_fields[] = {
     TEXT(struct yaml_member, alliances_known),
     TEXT(struct yaml_member, listings_known),
     TEXT(struct yaml_member, network_key),
+    TEXT(struct yaml_member, revoked),
+    TEXT(struct yaml_member, keys_lost),
     TEXTS(struct yaml_member, addresses),
     TEXTS(struct yaml_member, roles),
     TEXTS(struct yaml_member, linked),

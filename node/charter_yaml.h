@@ -32,7 +32,7 @@ struct yaml_listing {
 };
 struct yaml_member {
     char *join, *institution, *name, *level, *grade, *ownership, *assessed, *territory, *left;
-    char *alliances_known, *listings_known, *network_key;
+    char *alliances_known, *listings_known, *network_key, *revoked, *keys_lost;
     struct yaml_alliance *alliances;
     uint32_t alliances_count;
     struct yaml_texts addresses, roles, linked;

@@ -7,13 +7,13 @@
 
 #include "crypto/joinfile.h"
 #include "crypto/keyfile.h"
-#include "crypto/keys.h"
 #include "node/cli.h"
 #include "node/config.h"
 #include "node/file_io.h"
 #include "node/home_io.h"
-#include "node/keyfile_io.h"
+#include "node/join_io.h"
 #include "node/origin.h"
+#include "node/seeds_io.h"
 #include "proto/text.h"
 #include "store/store.h"
 
@@ -66,86 +66,7 @@ home_path(struct cli *cli, const char *name, char out[HOME_IO_PATH_CHARS])
     return true;
 }
 
-/* ---- join files ----------------------------------------------------------- */
-
-static bool
-can_be_dialled(const char *url)
-{
-    return url[0] != 0 && strncmp(url, "tcp://0.0.0.0:", 14) != 0 &&
-           strncmp(url, "tcp://[::]:", 11) != 0 && strncmp(url, "tcp://*:", 8) != 0;
-}
-
-/* Write the join file of a network; the first one is HOME/join. */
-static int
-write_join(struct cli *cli, const struct config *c, const struct config_network *n,
-           const uint8_t seed[KEY_BYTES])
-{
-    struct joinfile join;
-    struct network_keys keys;
-    uint8_t text[JOINFILE_BYTES_MAX];
-    size_t count;
-    char path[HOME_IO_PATH_CHARS], file[NETWORK_CHARS_MAX + 8], error[FILE_ERROR_CHARS];
-    const char *address = can_be_dialled(n->advertise) ? n->advertise : n->listen;
-    memset(&join, 0, sizeof join);
-    strcpy(join.institution, c->institution);
-    strcpy(join.network, n->name);
-    if (strlen(c->name) > JOINFILE_NAME_BYTES_MAX) {
-        return cli_error(cli, CLI_TROUBLE, "the name of the institution is too long");
-    }
-    strcpy(join.name, c->name);
-    if (can_be_dialled(address)) {
-        strcpy(join.addresses[join.address_count++], address);
-    }
-    keys_derive(seed, n->name, &keys);
-    enum status st = joinfile_encode(&join, &keys, text, sizeof text, &count);
-    keys_wipe(&keys);
-    if (st != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "join file for %s: %s", n->name, status_text(st));
-    }
-    snprintf(file, sizeof file, n == c->networks ? "join" : "join.%s", n->name);
-    if (!home_path(cli, file, path)) {
-        return CLI_TROUBLE;
-    }
-    if (file_write(path, (struct view){text, count}, 0644, true, error) != STATUS_OK) {
-        return cli_error(cli, CLI_TROUBLE, "%s", error);
-    }
-    if (!cli->json) {
-        fprintf(cli->out, "  %s: hand it to the authority of %s\n", path, n->name);
-        if (join.address_count == 0) {
-            fprintf(
-                cli->out,
-                "    (it names no address: nobody can dial this node; set listen or "
-                "advertise in config.yaml\n     and run `huren init --network %s` again, or "
-                "let this node dial others)\n",
-                n->name);
-        }
-    }
-    return CLI_YES;
-}
-
 /* ---- a new home ----------------------------------------------------------- */
-
-static int
-write_seed(struct cli *cli, const struct init *in, const char *institution,
-           uint8_t seed[KEY_BYTES])
-{
-    struct keyfile key = {.kind = KEYFILE_SEED};
-    struct keyfile_lock lock = {.passphrase = {in->passphrase, in->passphrase_count},
-                                .passes = KEYFILE_PASSES,
-                                .memory_kib = KEYFILE_MEMORY_KIB};
-    char path[HOME_IO_PATH_CHARS], error[KEYFILE_IO_ERROR_CHARS];
-    if (!home_path(cli, "seed", path)) {
-        return CLI_TROUBLE;
-    }
-    strcpy(key.name, institution);
-    randombytes_buf(key.secret, sizeof key.secret);
-    randombytes_buf(lock.salt, sizeof lock.salt);
-    randombytes_buf(lock.nonce, sizeof lock.nonce);
-    enum status st = keyfile_io_write(path, &key, in->passphrase != NULL ? &lock : NULL, error);
-    memcpy(seed, key.secret, KEY_BYTES);
-    keyfile_wipe(&key);
-    return st == STATUS_OK ? CLI_YES : cli_error(cli, CLI_TROUBLE, "%s", error);
-}
 
 static int
 write_config(struct cli *cli, const struct config *c)
@@ -234,9 +155,10 @@ check_values(struct cli *cli, const struct init *in,
 static int
 make_home(struct cli *cli, const struct init *in)
 {
-    char institution[INSTITUTION_CHARS_MAX + 1], error[HOME_IO_ERROR_CHARS];
+    char institution[INSTITUTION_CHARS_MAX + 1], error[HOME_IO_ERROR_CHARS],
+        key_error[KEYFILE_IO_ERROR_CHARS];
     struct config_network networks[CONFIG_NETWORKS_MAX];
-    uint8_t seed[KEY_BYTES];
+    struct seeds seeds = {0};
     int code = check_values(cli, in, institution);
     if (code != CLI_YES) {
         return code;
@@ -256,8 +178,12 @@ make_home(struct cli *cli, const struct init *in)
     if (home_io_create(cli->home, error) != STATUS_OK) {
         return cli_error(cli, CLI_TROUBLE, "%s", error);
     }
-    if ((code = write_seed(cli, in, institution, seed)) != CLI_YES ||
-        (code = make_store(cli)) != CLI_YES || (code = write_config(cli, &c)) != CLI_YES) {
+    if (seeds_io_add(cli->home, institution,
+                     (struct view){in->passphrase, in->passphrase_count}, &seeds,
+                     key_error) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "%s", key_error);
+    }
+    if ((code = make_store(cli)) != CLI_YES || (code = write_config(cli, &c)) != CLI_YES) {
         return code;
     }
     if (!cli->json) {
@@ -267,9 +193,9 @@ make_home(struct cli *cli, const struct init *in)
         fprintf(cli->out, "  %s/config.yaml: its configuration\n", cli->home);
     }
     for (size_t i = 0; code == CLI_YES && i < c.network_count; i++) {
-        code = write_join(cli, &c, &networks[i], seed);
+        code = join_io_write(cli, &c, &networks[i], &seeds);
     }
-    sodium_memzero(seed, sizeof seed);
+    seeds_io_wipe(&seeds);
     if (code == CLI_YES && !cli->json) {
         fprintf(cli->out, "next: %s\n",
                 c.network_count == 0
@@ -343,8 +269,8 @@ static int
 extend_home(struct cli *cli, const struct init *in)
 {
     struct config *c = NULL;
-    struct keyfile key;
-    char error[CONFIG_ERROR_CHARS], key_error[KEYFILE_IO_ERROR_CHARS], path[HOME_IO_PATH_CHARS],
+    struct seeds seeds;
+    char error[CONFIG_ERROR_CHARS], key_error[KEYFILE_IO_ERROR_CHARS],
         institution[INSTITUTION_CHARS_MAX + 1];
     int code = CLI_YES;
     if (in->network_count == 0) {
@@ -371,17 +297,14 @@ extend_home(struct cli *cli, const struct init *in)
             }
         }
     }
-    if (code == CLI_YES && !home_path(cli, "seed", path)) {
-        code = CLI_TROUBLE;
-    }
     if (code == CLI_YES) {
-        if (keyfile_io_read(path, config_passphrase(c), &key, key_error) != STATUS_OK) {
+        if (seeds_io_read(cli->home, config_passphrase(c), &seeds, key_error) != STATUS_OK) {
             code = cli_error(cli, CLI_TROUBLE, "%s", key_error);
         } else {
             for (size_t i = 0; code == CLI_YES && i < in->network_count; i++) {
-                code = write_join(cli, c, config_network(c, in->networks[i]), key.secret);
+                code = join_io_write(cli, c, config_network(c, in->networks[i]), &seeds);
             }
-            keyfile_wipe(&key);
+            seeds_io_wipe(&seeds);
         }
     }
     config_free(c);

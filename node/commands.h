@@ -14,6 +14,8 @@ COMMAND(init, "make a home: seed, store, configuration, join file")
 
 COMMAND(charter, "write, sign, adopt and show what governs a network")
 
+COMMAND(keys, "the keys of this home, and new ones in their place")
+
 /* results in, results out */
 
 COMMAND(lookup, "who holds a result for this patient, and is it recognized here")

@@ -16,10 +16,12 @@
 #include "node/config.h"
 #include "node/gossip.h"
 #include "node/home_io.h"
+#include "node/keychoice.h"
 #include "node/lookup.h"
 #include "node/net.h"
 #include "node/policy_json.h"
 #include "node/publisher.h"
+#include "node/seeds_io.h"
 #include "store/log.h"
 #include "store/store.h"
 
@@ -78,13 +80,20 @@ struct network {
     struct engine *engine;
     const struct config_network *config;
     char name[NETWORK_CHARS_MAX + 1];
-    struct network_keys keys;
+    struct network_keys keys; /* those in force */
+    size_t generation_count;
+    struct network_keys *generations; /* all of ours, oldest first; malloced */
+    struct keychoice choice;
+    bool dialling;          /* a call of ours begins: under choice.dial */
+    uint64_t keys_read_for; /* version of members for which the seeds were read again */
     struct note_signer witness;
     uint8_t ledger_key[KEY_BYTES];
     struct charter *charter;     /* NULL until a root and members are adopted */
     struct lookup_counts counts; /* of this charter */
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t epoch_count;
+    size_t epochs_bad; /* sealed to us, and did not open or match their check */
+    int64_t keys_looked_ms;
     struct own_log pub, exch;
     bool exch_fresh; /* begun at this start */
     bool recovering; /* a new log is being begun */
@@ -126,7 +135,8 @@ struct engine {
     struct pack_refusals *refusals; /* engine_pack_io.c; NULL: none */
     struct net *net;
     struct control *control;
-    uint8_t seed[KEY_BYTES];
+    uint8_t seed[KEY_BYTES]; /* the first one: of the home itself */
+    struct seeds seeds;
     uint8_t instance[INSTANCE_BYTES];
     char institution[INSTITUTION_CHARS_MAX + 1]; /* as in origins */
     struct network networks[ENGINE_NETWORKS_MAX];
@@ -247,6 +257,21 @@ void engine_last_signed(struct engine *e);
 /* ---- engine_publish_io.c, engine_charter_io.c, engine_status_io.c -------------- */
 void engine_publish_call(struct engine *e, const struct call *call, struct call_sink *sink);
 void engine_charter_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* engine_keys_io.c: which keys are ours now (keychoice.h).  Derive them all;
+ * look which are in force, after the charter changed and as time passes: then
+ * sign under them.  Close sessions of who is no member any more. */
+MUST_USE enum status engine_keys_open(struct network *n);
+void engine_keys_free(struct network *n);
+void engine_keys_look(struct network *n);
+void engine_keys_tick(struct engine *e, int64_t now_ms);
+const struct network_keys *engine_keys_more(void *ctx, const char *network, size_t i);
+MUST_USE enum status engine_net_dial(struct network *n, const char *institution,
+                                     const char *url, const uint8_t session_public[KEY_BYTES],
+                                     uint32_t *session);
+/* The network keys that the charter seals to us, under whichever of our keys;
+ * those that do not open are counted. */
+void engine_keys_epochs(struct network *n);
 
 /* engine_release_io.c: is this held report of ours released to `institution`? */
 MUST_USE enum status engine_released(struct network *n, struct store_txn *txn, uint64_t leaf,

@@ -14,18 +14,8 @@ enum { DOCUMENTS_MAX = 256 };
 static enum status
 apply_charter(struct network *n)
 {
-    sodium_memzero(n->epochs, sizeof n->epochs);
-    n->epoch_count = 0;
-    size_t bad = 0;
-    enum status st = charter_network_keys(n->charter, n->engine->institution, &n->keys.box,
-                                          n->epochs, &n->epoch_count, &bad);
-    if (st == STATUS_BAD_KEY) {
-        engine_say(n->engine,
-                   "%s: %zu network keys are not sealed to this home's box key; ask the "
-                   "authority to build members from the current HOME/join",
-                   n->name, bad);
-    }
-    n->publish.network_key = n->epoch_count == 0 ? NULL : &n->epochs[n->epoch_count - 1];
+    engine_keys_look(n);
+    engine_keys_epochs(n);
     if (n->gossip == NULL) {
         return STATUS_OK;
     }

@@ -224,8 +224,8 @@ static void
 dial(struct network *n, const struct gossip_action *a)
 {
     uint32_t session;
-    enum status st = net_dial(n->engine->net, n->name, a->institution, a->address,
-                              a->session_public, &session);
+    enum status st =
+        engine_net_dial(n, a->institution, a->address, a->session_public, &session);
     if (st != STATUS_OK) {
         struct gossip_event event = {.type = GOSSIP_DIAL_FAILED, .institution = a->institution};
         engine_gossip(n, &event);

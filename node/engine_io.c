@@ -250,11 +250,7 @@ open_network(struct engine *e, struct network *n, const struct config_network *c
     n->engine = e;
     n->config = config;
     memcpy(n->name, config->name, strlen(config->name) + 1);
-    keys_derive(e->seed, n->name, &n->keys);
-    char witness[KEY_NAME_CHARS_MAX + 1];
-    origin_witness_name(n->name, e->institution, witness);
-    enum status st = note_signer_make(text_view(witness), NOTE_KEY_COSIGNATURE,
-                                      n->keys.witness.secret_key, &n->witness);
+    enum status st = engine_keys_open(n);
     static const char context[] = "huren ledger v1";
     crypto_generichash_state h;
     crypto_generichash_init(&h, e->seed, sizeof e->seed, sizeof n->ledger_key);
@@ -372,7 +368,7 @@ static const struct network_keys *
 our_keys(void *ctx, const char *network)
 {
     struct network *n = engine_network(ctx, network);
-    return n == NULL ? NULL : &n->keys;
+    return n == NULL ? NULL : n->dialling ? &n->generations[n->choice.dial] : &n->keys;
 }
 
 static void
@@ -466,8 +462,8 @@ engine_dial(struct network *n, const char *institution)
     }
     for (size_t i = 0; i < m->n_addresses && i < GOSSIP_MEMBER_ADDRESSES_MAX; i++) {
         uint32_t session;
-        if (net_dial(n->engine->net, n->name, institution, m->addresses[i], keys->session.data,
-                     &session) == STATUS_OK) {
+        if (engine_net_dial(n, institution, m->addresses[i], keys->session.data, &session) ==
+            STATUS_OK) {
             return;
         }
     }
@@ -479,6 +475,7 @@ open_net(struct engine *e, char *error, size_t error_bytes)
     struct net_options o = {.ctx = e,
                             .member = may_connect,
                             .keys = our_keys,
+                            .keys_more = engine_keys_more,
                             .event = net_event,
                             .software = "huren 0.1.0"};
     memcpy(o.instance, e->instance, sizeof o.instance);
@@ -492,14 +489,9 @@ open_net(struct engine *e, char *error, size_t error_bytes)
 static enum status
 read_seed(struct engine *e, char *error)
 {
-    char path[HOME_IO_PATH_CHARS];
-    struct keyfile key;
-    enum status st = home_io_path(e->path, "seed", path);
-    st =
-        st == STATUS_OK ? keyfile_io_read(path, config_passphrase(e->config), &key, error) : st;
+    enum status st = seeds_io_read(e->path, config_passphrase(e->config), &e->seeds, error);
     if (st == STATUS_OK) {
-        memcpy(e->seed, key.secret, sizeof e->seed);
-        keyfile_wipe(&key);
+        memcpy(e->seed, e->seeds.at[0], sizeof e->seed);
     }
     return st;
 }
@@ -585,6 +577,7 @@ engine_close(struct engine *e)
         engine_receipt_free(n);
         engine_recall_close(n);
         engine_turns_free(n);
+        engine_keys_free(n);
     }
     store_close(e->store);
     engine_packs_free(e);

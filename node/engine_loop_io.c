@@ -344,6 +344,7 @@ engine_turn(struct engine *e, int timeout_ms)
         }
     }
     engine_lookup_send(e); /* to peers that came up */
+    engine_keys_tick(e, now);
     engine_lookup_tick(e, now);
     engine_recall_tick(e, now);
     if (e->jobs != NULL) {

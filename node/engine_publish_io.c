@@ -155,11 +155,16 @@ engine_publish_call(struct engine *e, const struct call *call, struct call_sink 
         sink->done(sink->ctx, 2);
         return;
     }
-    if (n->epoch_count == 0) {
+    if (n->publish.network_key == NULL) {
         engine_text(
             sink, true,
-            "huren: import: %s has given this hospital no network key yet; send HOME/join "
-            "to its authority, then huren charter adopt the files it returns\n",
+            n->epoch_count == 0
+                ? "huren: import: %s has given this hospital no network key yet; send "
+                  "HOME/join "
+                  "to its authority, then huren charter adopt the files it returns\n"
+                : "huren: import: the current network key of %s is not sealed to this "
+                  "hospital: "
+                  "it left, or its authority has to build members from the current HOME/join\n",
             n->name);
         sink->done(sink->ctx, 2);
         return;

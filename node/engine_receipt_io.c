@@ -428,7 +428,12 @@ take_receipt(struct network *n, struct receipts *r, const Hr__Receipt *m)
     }
     size_t count = charter_log_keys(n->charter, head.origin, keys, GOSSIP_MEMBER_KEYS_MAX);
     enum status st = STATUS_UNKNOWN_KEY;
+    const Hr__MemberRow *who = charter_member(n->charter, origin.institution);
     for (size_t i = 0; i < count && st != STATUS_OK; i++) {
+        int64_t to = charter_log_key_to(who, keys[i].public_key);
+        if (to > 0 && engine_now_ms() / 1000 >= to) {
+            continue; /* it signs nothing any more */
+        }
         st = checkpoint_open(bytes, head.origin, &keys[i], 1, engine_now_ms() / 1000, &opened);
     }
     if (st != STATUS_OK) {

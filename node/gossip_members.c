@@ -5,12 +5,12 @@
 
 static void
 take_key(struct gossip_key *keys, size_t *count, const ProtobufCBinaryData *key,
-         const Hr__PublicKeys *of)
+         const Hr__PublicKeys *of, int64_t to_s)
 {
     if (key->len == KEY_BYTES && *count < GOSSIP_MEMBER_KEYS_MAX) {
         memcpy(keys[*count].public_key, key->data, KEY_BYTES);
         keys[*count].from_s = (int64_t)of->from;
-        keys[*count].to_s = (int64_t)of->to;
+        keys[*count].to_s = to_s;
         ++*count;
     }
 }
@@ -24,14 +24,15 @@ take_member(const Hr__MemberRow *row, int64_t now_s, struct gossip_member *m)
     m->witness = charter_has_role(row, "witness");
     m->auditor = charter_has_role(row, "auditor");
     for (size_t i = row->n_keys; i-- > 0;) { /* newest last: take them from there */
-        take_key(m->log_keys, &m->log_key_count, &row->keys[i]->log, row->keys[i]);
-        take_key(m->witness_keys, &m->witness_key_count, &row->keys[i]->witness, row->keys[i]);
+        const Hr__PublicKeys *k = row->keys[i];
+        take_key(m->log_keys, &m->log_key_count, &k->log, k, charter_log_key_end(k));
+        take_key(m->witness_keys, &m->witness_key_count, &k->witness, k, (int64_t)k->to);
     }
     const Hr__PublicKeys *now = charter_keys_at(row, now_s);
     if (now == NULL) {
         now = charter_keys_newest(row);
     }
-    if (now != NULL && now->session.len == KEY_BYTES) {
+    if (now != NULL && now->session.len == KEY_BYTES && !now->revoked) {
         memcpy(m->session_public, now->session.data, KEY_BYTES);
         for (size_t i = 0;
              i < row->n_addresses && m->address_count < GOSSIP_MEMBER_ADDRESSES_MAX; i++) {

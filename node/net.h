@@ -52,6 +52,9 @@ struct net_options {
                    char institution[INSTITUTION_CHARS_MAX + 1]);
     /* Our keys in `network`; NULL if we are not in it. */
     const struct network_keys *(*keys)(void *ctx, const char *network);
+    /* Others, from i = 0, by whose session key we may still be called (after new keys
+     * were listed); NULL: no more.  The function itself may be NULL. */
+    const struct network_keys *(*keys_more)(void *ctx, const char *network, size_t i);
     void (*event)(void *ctx, const struct net_event *e);
     uint8_t instance[INSTANCE_BYTES]; /* drawn at start, told in HELLO */
     const char *software;             /* told in HELLO, at most SOFTWARE_CHARS_MAX */

@@ -373,6 +373,7 @@ net_open(const struct net_options *o, struct net **out)
     n->sessions.ctx = o->ctx;
     n->sessions.member = o->member;
     n->sessions.keys = o->keys;
+    n->sessions.keys_more = o->keys_more;
     n->sessions.open_ms_max = n->options.open_ms_max;
     memcpy(n->sessions.instance, o->instance, sizeof o->instance);
     size_t chars = o->software == NULL ? 0 : strlen(o->software);

@@ -8,7 +8,7 @@
 #include "node/candidates.h"
 #include "node/charter_store_io.h"
 #include "node/home_io.h"
-#include "node/keyfile_io.h"
+#include "node/seeds_io.h"
 #include "proto/identifier.h"
 #include "proto/pbcheck.h"
 #include "proto/text.h"
@@ -115,23 +115,25 @@ patient_keys_of(struct cli *cli, const struct report_home *h, const char *type,
                 const char *value, struct patient_keys keys[NETWORK_KEY_EPOCHS_MAX],
                 size_t *count)
 {
-    char path[HOME_IO_PATH_CHARS], error[KEYFILE_IO_ERROR_CHARS] = "";
-    struct keyfile file;
+    char error[KEYFILE_IO_ERROR_CHARS] = "";
     struct network_keys own;
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t n = 0;
     *count = 0;
-    enum status st = home_io_path(cli->home, "seed", path);
-    st = st == STATUS_OK ? keyfile_io_read(path, config_passphrase(h->config), &file, error)
-                         : st;
+    struct seeds seeds;
+    enum status st = seeds_io_read(cli->home, config_passphrase(h->config), &seeds, error);
     if (st != STATUS_OK) {
         cli_error(cli, CLI_TROUBLE, "%s", error[0] != '\0' ? error : status_text(st));
         return STATUS_IO;
     }
-    keys_derive(file.secret, h->network, &own);
-    keyfile_wipe(&file);
-    st = charter_network_keys(h->charter, h->config->institution, &own.box, epochs, &n, NULL);
-    keys_wipe(&own);
+    st = STATUS_NOT_FOUND;
+    for (size_t i = seeds.count; i-- > 0 && st != STATUS_OK && n == 0;) {
+        keys_derive(seeds.at[i], h->network, &own);
+        st = charter_network_keys(h->charter, h->config->institution, &own.box, epochs, &n,
+                                  NULL);
+        keys_wipe(&own);
+    }
+    seeds_io_wipe(&seeds);
     st = st == STATUS_BAD_KEY || st == STATUS_NOT_FOUND ? STATUS_OK : st;
     for (size_t i = 0; st == STATUS_OK && i < n; i++) {
         st = token_patient_keys(&epochs[i], type, value, &keys[i]);

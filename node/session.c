@@ -18,6 +18,7 @@ enum {
     SMALL_BYTES = LINE_CHARS_MAX + LENGTH_BYTES + NOISE_MESSAGE_1_BYTES,
     OPEN_BYTES = 16 * 1024, /* input buffer of an open session, to begin with */
     WIRE_BYTES_MAX = LENGTH_BYTES + NOISE_MESSAGE_BYTES_MAX,
+    KEYS_TRIED_MAX = 4,   /* others of ours that a first message may be meant for */
     MESSAGES_AT_ONCE = 2, /* sealed for one write, or read by one */
     PROTOCOL_VERSION = 1
 };
@@ -47,7 +48,7 @@ struct session {
 
     struct noise noise; /* until the handshake is over, then wiped */
     struct noise_session keys;
-    uint8_t ephemeral_secret[KEY_BYTES]; /* answerer, until the line was read */
+    uint8_t ephemeral_secret[KEY_BYTES]; /* answerer, until message 1 was read */
 
     uint8_t small[SMALL_BYTES]; /* input until the transport begins */
     uint8_t *in;                /* small, or allocated */
@@ -306,7 +307,6 @@ take_line(struct session *s, struct view in, size_t *used)
     *used = LINE_START_CHARS + chars + 1;
     noise_init_responder(&s->noise, (struct view){in.bytes, *used}, &keys->session,
                          s->ephemeral_secret);
-    sodium_memzero(s->ephemeral_secret, sizeof s->ephemeral_secret);
     s->phase = PHASE_MESSAGE_1;
     return STATUS_OK;
 }
@@ -327,6 +327,29 @@ handshake_message(struct session *s, struct view in, size_t want, struct view *m
     return STATUS_OK;
 }
 
+/* Message 1 under another of our keys: who calls may not know the present one yet,
+ * or already the next. */
+static enum status
+read_with_others(struct session *s, struct view message)
+{
+    const struct session_options *o = s->options;
+    const struct network_keys *keys;
+    uint8_t line[LINE_CHARS_MAX];
+    size_t name_chars = strlen(s->peer.network);
+    enum status st = STATUS_BAD_KEY;
+    memcpy(line, line_start, LINE_START_CHARS);
+    memcpy(line + LINE_START_CHARS, s->peer.network, name_chars);
+    line[LINE_START_CHARS + name_chars] = '\n';
+    for (size_t i = 0; st == STATUS_BAD_KEY && o->keys_more != NULL && i < KEYS_TRIED_MAX &&
+                       (keys = o->keys_more(o->ctx, s->peer.network, i)) != NULL;
+         i++) {
+        noise_init_responder(&s->noise, (struct view){line, LINE_START_CHARS + name_chars + 1},
+                             &keys->session, s->ephemeral_secret);
+        st = noise_read_1(&s->noise, message, s->peer.session_public);
+    }
+    return st;
+}
+
 static enum status
 take_message_1(struct session *s, struct view in, struct session_time t, size_t *used)
 {
@@ -335,7 +358,10 @@ take_message_1(struct session *s, struct view in, struct session_time t, size_t 
     if (st != STATUS_OK || *used == 0) {
         return st;
     }
-    if ((st = noise_read_1(&s->noise, message, s->peer.session_public)) != STATUS_OK) {
+    st = noise_read_1(&s->noise, message, s->peer.session_public);
+    st = st == STATUS_BAD_KEY ? read_with_others(s, message) : st;
+    sodium_memzero(s->ephemeral_secret, sizeof s->ephemeral_secret);
+    if (st != STATUS_OK) {
         return end(s, st, "the first message is not meant for us, or was changed");
     }
     if (!s->options->member(s->options->ctx, s->peer.network, s->peer.session_public,

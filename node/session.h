@@ -42,6 +42,7 @@ struct session_options {
     bool (*member)(void *ctx, const char *network, const uint8_t session_public[KEY_BYTES],
                    char institution[INSTITUTION_CHARS_MAX + 1]);
     const struct network_keys *(*keys)(void *ctx, const char *network);
+    const struct network_keys *(*keys_more)(void *ctx, const char *network, size_t i);
     uint8_t instance[INSTANCE_BYTES];
     char software[SOFTWARE_CHARS_MAX + 1]; /* printable ASCII */
     int64_t open_ms_max;                   /* to be up; SESSION_OPEN_MS_MAX */

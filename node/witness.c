@@ -91,16 +91,18 @@ in_force(const struct witness_keys *keys, size_t k, int64_t at_s)
     return keys->from_s[k] <= at_s && (keys->to_s[k] == 0 || at_s < keys->to_s[k]);
 }
 
-static void
+/* Count a cosignature; false: its key was not in force at its time. */
+static bool
 count_witness(const struct witness_keys *keys, size_t k, int64_t time_s, int64_t now_s,
               struct witness_head *out)
 {
     uint32_t bit = UINT32_C(1) << keys->witness[k];
-    if (time_s <= now_s + CHARTER_SKEW_S_MAX && in_force(keys, k, time_s) &&
-        (out->witnesses & bit) == 0) {
-        out->witnesses |= bit;
-        out->cosigned++;
+    if (time_s > now_s + CHARTER_SKEW_S_MAX || !in_force(keys, k, time_s)) {
+        return false;
     }
+    out->cosigned += (out->witnesses & bit) == 0;
+    out->witnesses |= bit;
+    return true;
 }
 
 enum status
@@ -133,9 +135,9 @@ witness_open(struct view bytes, struct view origin, const struct witness_keys *k
     int64_t oldest_s = INT64_MAX;
     for (size_t i = 0; i < verified.count; i++) {
         if (verified.signers[i].key >= keys->log_count) {
-            count_witness(keys, verified.signers[i].key, verified.signers[i].time_s, now_s,
-                          &head);
-            if (verified.signers[i].time_s < oldest_s) {
+            if (count_witness(keys, verified.signers[i].key, verified.signers[i].time_s, now_s,
+                              &head) &&
+                verified.signers[i].time_s < oldest_s) {
                 oldest_s = verified.signers[i].time_s;
             }
         }
@@ -197,7 +199,7 @@ witness_recall(struct view bytes, struct view origin, const struct witness_keys 
                 strlen(keys->keys[k].name) == line->name.count &&
                 memcmp(keys->keys[k].name, line->name.bytes, line->name.count) == 0) {
                 head.present |= UINT32_C(1) << keys->witness[k];
-                count_witness(keys, k, (int64_t)get_u64(line->payload), now_s, &head);
+                (void)count_witness(keys, k, (int64_t)get_u64(line->payload), now_s, &head);
             }
         }
     }

@@ -95,7 +95,11 @@ test_keys_hold_for_their_time(void **state)
     assert_int_equal(charter_log_keys(c, text_view("zz.cn/h0/pub"), keys, 4), 0);
     assert_int_equal(charter_log_keys(c, text_view("yx.cn/h9/pub"), keys, 4), 0);
     assert_int_equal(charter_log_keys(c, text_view("yx.cn/h0"), keys, 4), 0);
+    assert_int_equal(charter_log_key_to(m, r.m.secret.log.public_key),
+                     FIXTURE_NOW + CHARTER_SKEW_S_MAX);
+    m->keys[0]->revoked = true; /* then not a second longer */
     assert_int_equal(charter_log_key_to(m, r.m.secret.log.public_key), FIXTURE_NOW);
+    m->keys[0]->revoked = false;
     assert_int_equal(charter_log_key_to(m, r.new_secret.log.public_key), 0);
     assert_int_equal(charter_log_key_to(m, r.new_secret.witness.public_key), -1);
     charter_free(c);

@@ -48,9 +48,11 @@ put(const char *name, const char *text)
     put_bytes(name, text, strlen(text));
 }
 
-/* The join file of a hospital whose seed is all `seed`. */
+/* The join file of a hospital whose seed is all `seed`, signed with the keys of
+ * the seed `before` too, unless that is 0. */
 static void
-put_join(const char *name, const char *institution, const char *network, int seed)
+put_next_join(const char *name, const char *institution, const char *network, int seed,
+              int before)
 {
     struct joinfile join;
     struct network_keys keys;
@@ -64,7 +66,18 @@ put_join(const char *name, const char *institution, const char *network, int see
     strcpy(join.addresses[join.address_count++], "tcp://127.0.0.1:7001");
     keys_derive(secret, network, &keys);
     assert_int_equal(joinfile_encode(&join, &keys, text, sizeof text, &count), STATUS_OK);
+    if (before != 0) {
+        memset(secret, before, sizeof secret);
+        keys_derive(secret, network, &keys);
+        assert_int_equal(joinfile_countersign(text, sizeof text, &count, &keys), STATUS_OK);
+    }
     put_bytes(name, text, count);
+}
+
+static void
+put_join(const char *name, const char *institution, const char *network, int seed)
+{
+    put_next_join(name, institution, network, seed, 0);
 }
 
 static enum status
@@ -294,7 +307,7 @@ test_versions_of_members_carry_keys_on(void **state)
     assert_true(same_row(&v1, &same, "")); /* the key file is used again, not made anew */
 
     /* h1 says something new, h2 has new keys, h3 leaves, h4 joins. */
-    put_join("h2.join", "h2", "yx.cn", 22);
+    put_next_join("h2.join", "h2", "yx.cn", 22, 2);
     put_join("h4.join", "h4", "yx.cn", 4);
     put("m2.yaml", "network: yx.cn\nversion: 2\nvalid_days: 30\nprevious: m1.charter\n"
                    "members:\n" MEMBER("h1.join") MEMBER("h2.join")
@@ -377,7 +390,7 @@ test_a_member_with_new_keys_keeps_all_its_epochs(void **state)
                  previous[v - 1], MEMBER("h1.join"), v == 3 ? MEMBER("h2.join") : "");
         put(sources[v - 1], text);
         if (v == 3) {
-            put_join("h1.join", "h1", "yx.cn", 11);
+            put_next_join("h1.join", "h1", "yx.cn", 11, 1);
         }
         d = build(CHARTER_MEMBERS, sources[v - 1], FIXTURE_NOW + v, v > 1);
         snprintf(name, sizeof name, "e%u.charter", v);
@@ -391,6 +404,149 @@ test_a_member_with_new_keys_keeps_all_its_epochs(void **state)
     assert_int_equal(opened_by(c, "h2", 2), 2); /* new: the current and one before */
     charter_free(c);
     fixture_doc_free(&d);
+}
+
+/* Version `v` of the members of one hospital, whose row says `more`. */
+static enum status
+build_version(unsigned v, const char *more, int64_t now_s, struct fixture_doc *out)
+{
+    char text[700], previous[48] = "", name[32];
+    if (v > 1) {
+        snprintf(previous, sizeof previous, "previous: k%u.charter\n", v - 1);
+    }
+    snprintf(text, sizeof text, "network: yx.cn\nversion: %u\nvalid_days: 30\n%smembers:\n%s%s",
+             v, previous, MEMBER("h1.join"), more);
+    put("k.yaml", text);
+    enum status st = build_as(CHARTER_MEMBERS, "k.yaml", now_s, false, out);
+    if (st == STATUS_OK) {
+        fixture_decode(out);
+        snprintf(name, sizeof name, "k%u.charter", v);
+        put_bytes(name, out->file, out->file_count);
+    }
+    return st;
+}
+
+static void
+keys_of(int seed, struct network_keys *out)
+{
+    uint8_t secret[KEY_BYTES];
+    memset(secret, seed, sizeof secret);
+    keys_derive(secret, "yx.cn", out);
+}
+
+static void
+test_new_keys_need_the_old_ones_or_a_word_of_the_authority(void **state)
+{
+    struct fixture_doc d[8];
+    (void)state;
+    unlink(in_folder("network-keys-yx.cn"));
+    put_join("h1.join", "h1", "yx.cn", 1);
+    assert_int_equal(build_version(1, "", FIXTURE_NOW, &d[0]), STATUS_OK);
+    /* not signed with the old ones, or with those of somebody else */
+    put_join("h1.join", "h1", "yx.cn", 2);
+    assert_int_equal(build_version(2, "", FIXTURE_NOW + 10, &d[1]), STATUS_REFUSED);
+    assert_non_null(strstr(error, "keys_lost: yes"));
+    put_next_join("h1.join", "h1", "yx.cn", 2, 3);
+    assert_int_equal(build_version(2, "", FIXTURE_NOW + 10, &d[1]), STATUS_REFUSED);
+    /* one of the five given up before comes back */
+    put_next_join("h1.join", "h1", "yx.cn", 2, 1);
+    assert_int_equal(build_version(2, "", FIXTURE_NOW + 10, &d[1]), STATUS_OK);
+    put_next_join("h1.join", "h1", "yx.cn", 1, 2);
+    assert_int_equal(build_version(3, "", FIXTURE_NOW + 20, &d[2]), STATUS_REFUSED);
+    assert_non_null(strstr(error, "given up before"));
+    /* lost, the authority says */
+    put_join("h1.join", "h1", "yx.cn", 4);
+    assert_int_equal(build_version(3, "    keys_lost: yes\n", FIXTURE_NOW + 20, &d[2]),
+                     STATUS_OK);
+    /* revoked since a moment before; never one to come */
+    put_join("h1.join", "h1", "yx.cn", 5);
+    assert_int_equal(build_version(4, "    revoked: 2099-01-01\n", FIXTURE_NOW + 300, &d[3]),
+                     STATUS_MALFORMED);
+    assert_int_equal(build_version(4, "    revoked: yesterday\n", FIXTURE_NOW + 300, &d[3]),
+                     STATUS_MALFORMED);
+    char since[64], at[CHARTER_TIME_CHARS];
+    charter_time_text(FIXTURE_NOW + 100, at);
+    snprintf(since, sizeof since, "    revoked: %s\n", at);
+    assert_int_equal(build_version(4, since, FIXTURE_NOW + 300, &d[3]), STATUS_OK);
+    struct charter *c = charter_of(&d[3]);
+    const Hr__MemberRow *m = charter_member(c, "h1");
+    struct network_keys k;
+    assert_int_equal(m->n_keys, 4);
+    assert_int_equal(m->keys[0]->to, FIXTURE_NOW + 10);
+    assert_int_equal(m->keys[1]->to, FIXTURE_NOW + 20);
+    assert_int_equal(m->keys[2]->to, FIXTURE_NOW + 100);
+    assert_true(m->keys[2]->revoked);
+    assert_false(m->keys[0]->revoked || m->keys[1]->revoked || m->keys[3]->revoked);
+    assert_int_equal(m->keys[3]->from, FIXTURE_NOW + 300);
+    keys_of(4, &k); /* no thirty days for a key that others may have */
+    assert_ptr_equal(charter_member_by_session(c, k.session.public_key, FIXTURE_NOW + 99), m);
+    assert_null(charter_member_by_session(c, k.session.public_key, FIXTURE_NOW + 100));
+    keys_of(2, &k);
+    assert_ptr_equal(charter_member_by_session(c, k.session.public_key, FIXTURE_NOW + 100), m);
+    assert_int_equal(opened_by(c, "h1", 5), 1);
+    charter_free(c);
+    /* the source goes on saying so: nothing changes; without new keys, out at once */
+    assert_int_equal(build_version(5, since, FIXTURE_NOW + 400, &d[4]), STATUS_OK);
+    c = charter_of(&d[4]);
+    m = charter_member(c, "h1");
+    assert_int_equal(m->n_keys, 4);
+    assert_int_equal(m->keys[3]->to, FIXTURE_NOW + 300); /* its beginning: it never held */
+    assert_true(m->keys[3]->revoked);
+    assert_null(charter_keys_at(m, FIXTURE_NOW + 400));
+    assert_int_equal(m->n_network_keys, 0);
+    charter_free(c);
+    for (size_t i = 0; i < 5; i++) {
+        fixture_doc_free(&d[i]);
+    }
+}
+
+static void
+test_a_wrong_network_key_is_noticed_by_its_check(void **state)
+{
+    struct fixture_doc d[2];
+    uint8_t *bytes;
+    size_t count;
+    char why[FILE_ERROR_CHARS];
+    (void)state;
+    unlink(in_folder("network-keys-yx.cn"));
+    put_join("h1.join", "h1", "yx.cn", 1);
+    assert_int_equal(build_version(1, "", FIXTURE_NOW, &d[0]), STATUS_OK);
+    assert_int_equal(file_read(in_folder("network-keys-yx.cn"), 4096, &bytes, &count, why),
+                     STATUS_OK);
+    char *key = strstr((char *)bytes, "epoch 1 ") + 8;
+    key[3] = key[3] == 'A' ? 'B' : 'A';
+    put_bytes("network-keys-yx.cn", bytes, count);
+    free(bytes);
+    assert_int_equal(build_version(2, "", FIXTURE_NOW + 10, &d[1]), STATUS_BAD_KEY);
+    assert_non_null(strstr(error, "bring back the right file"));
+    unlink(in_folder("network-keys-yx.cn"));
+    fixture_doc_free(&d[0]);
+}
+
+static void
+test_a_member_that_comes_back_has_its_keys_again(void **state)
+{
+    struct fixture_doc d[3];
+    (void)state;
+    unlink(in_folder("network-keys-yx.cn"));
+    put_join("h1.join", "h1", "yx.cn", 1);
+    assert_int_equal(build_version(1, "", FIXTURE_NOW, &d[0]), STATUS_OK);
+    assert_int_equal(build_version(2, "    left: 2027-01-15\n", FIXTURE_NOW + 10, &d[1]),
+                     STATUS_OK);
+    assert_int_equal(build_version(3, "", FIXTURE_NOW + 90 * 86400, &d[2]), STATUS_OK);
+    struct charter *c = charter_of(&d[2]);
+    const Hr__MemberRow *m = charter_member(c, "h1");
+    struct network_keys k;
+    keys_of(1, &k);
+    assert_int_equal(m->n_keys, 2);
+    assert_null(charter_keys_at(m, FIXTURE_NOW + 60 * 86400)); /* while it was away */
+    assert_memory_equal(charter_keys_at(m, FIXTURE_NOW + 90 * 86400)->log.data,
+                        k.log.public_key, KEY_BYTES);
+    assert_int_equal(charter_log_key_to(m, k.log.public_key), 0);
+    charter_free(c);
+    for (size_t i = 0; i < 3; i++) {
+        fixture_doc_free(&d[i]);
+    }
 }
 
 static void
@@ -525,6 +681,9 @@ main(void)
         cmocka_unit_test(test_mistakes_are_named_with_file_and_line),
         cmocka_unit_test(test_versions_of_members_carry_keys_on),
         cmocka_unit_test(test_a_member_with_new_keys_keeps_all_its_epochs),
+        cmocka_unit_test(test_new_keys_need_the_old_ones_or_a_word_of_the_authority),
+        cmocka_unit_test(test_a_wrong_network_key_is_noticed_by_its_check),
+        cmocka_unit_test(test_a_member_that_comes_back_has_its_keys_again),
         cmocka_unit_test(test_a_root_names_the_version_just_before),
         cmocka_unit_test(test_a_table_of_members_says_the_same_as_yaml),
         cmocka_unit_test(test_small_key_texts_have_one_form)};

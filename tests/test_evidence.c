@@ -597,7 +597,10 @@ a_key_that_ended_and_a_member_that_left_count_for_what_was_cosigned_before(void 
         struct world_options options;
         enum status expect;
     } cases[] = {{{.key_to_s = FIXTURE_NOW - 5}, STATUS_OK}, /* cosigned 10 s before now */
-                 {{.key_to_s = FIXTURE_NOW - 10}, STATUS_REFUSED},
+                 {{.key_to_s = FIXTURE_NOW - 10 - 599}, STATUS_OK}, /* clocks differ */
+                 {{.key_to_s = FIXTURE_NOW - 10 - 600}, STATUS_REFUSED},
+                 {{.key_to_s = FIXTURE_NOW - 5, .key_revoked = true}, STATUS_OK},
+                 {{.key_to_s = FIXTURE_NOW - 10, .key_revoked = true}, STATUS_REFUSED},
                  {{.key_to_s = FIXTURE_NOW + 60}, STATUS_OK},
                  {{.left = "2027-01-16"}, STATUS_OK},
                  {{.left = "2027-01-15"}, STATUS_REFUSED}};

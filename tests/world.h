@@ -42,6 +42,7 @@ struct world_options {
     bool quality_stale, members_stale, policy_stale;
     unsigned listings, rounds; /* further ones of h0, before the one that counts */
     int64_t key_to_s;          /* the keys of h0 end */
+    bool key_revoked;          /* and are revoked */
     const char *left;          /* first day on which h0 is no member */
     const char *annex;         /* CSV of an annex that the charter names, in hand */
 };
@@ -96,6 +97,7 @@ world_members(const struct world_options *o)
         m[i].row.alliances_known = true;
         m[i].row.left = i == 0 && o->left != NULL ? text_of(o->left) : m[i].row.left;
         m[i].keys.to = i == 0 ? (uint64_t)o->key_to_s : 0;
+        m[i].keys.revoked = i == 0 && o->key_revoked;
         rows[i] = &m[i].row.base;
     }
     struct charter_head head = fixture_head(CHARTER_MEMBERS, 1);
