@@ -84,8 +84,8 @@ struct network {
     size_t generation_count;
     struct network_keys *generations; /* all of ours, oldest first; malloced */
     struct keychoice choice;
-    bool dialling;          /* a call of ours begins: under choice.dial */
-    uint64_t keys_read_for; /* version of members for which the seeds were read again */
+    bool dialling; /* a call of ours begins: under choice.dial */
+    size_t dial;   /* under this generation */
     struct note_signer witness;
     uint8_t ledger_key[KEY_BYTES];
     struct charter *charter;     /* NULL until a root and members are adopted */
@@ -93,7 +93,6 @@ struct network {
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t epoch_count;
     size_t epochs_bad; /* sealed to us, and did not open or match their check */
-    int64_t keys_looked_ms;
     struct own_log pub, exch;
     bool exch_fresh; /* begun at this start */
     bool recovering; /* a new log is being begun */
@@ -143,16 +142,18 @@ struct engine {
     size_t network_count;
     struct job *jobs, **jobs_end;
     struct lookup_run *lookups;
-    bool asks_wait; /* some of them may be sent now */
+    bool asks_wait;          /* some of them may be sent now */
     struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
     struct recall_reading *recall_readings; /* engine_recall_audit_io.c */
     bool stop;
     bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
-    bool daemon; /* serve: listens, gossips; else one call, then the end */
+    bool daemon;  /* serve: listens, gossips; else one call, then the end */
     int64_t idle_since_ms;
     int64_t readers_checked_ms;
     int64_t signed_state_ms;
+    int64_t keys_looked_ms;
+    int64_t rechecked_ms;          /* who is connected may be, still */
     uint64_t committed;            /* transactions */
     void (*say)(const char *line); /* the daemon's log */
 };

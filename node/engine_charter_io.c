@@ -16,6 +16,7 @@ apply_charter(struct network *n)
 {
     engine_keys_look(n);
     engine_keys_epochs(n);
+    n->engine->rechecked_ms = INT64_MIN / 2; /* who is connected may have left */
     if (n->gossip == NULL) {
         return STATUS_OK;
     }

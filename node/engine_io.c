@@ -368,7 +368,7 @@ static const struct network_keys *
 our_keys(void *ctx, const char *network)
 {
     struct network *n = engine_network(ctx, network);
-    return n == NULL ? NULL : n->dialling ? &n->generations[n->choice.dial] : &n->keys;
+    return n == NULL ? NULL : n->dialling ? &n->generations[n->dial] : &n->keys;
 }
 
 static void

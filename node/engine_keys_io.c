@@ -11,7 +11,7 @@
 #include "node/origin.h"
 #include "proto/text.h"
 
-enum { LOOK_MS = 1000 };
+enum { LOOK_MS = 1000, RECHECK_MS = 10000 };
 
 enum status
 engine_keys_open(struct network *n)
@@ -25,7 +25,7 @@ engine_keys_open(struct network *n)
         keys_derive(seeds->at[i], n->name, &n->generations[i]);
     }
     n->generation_count = seeds->count;
-    n->choice.use = n->choice.dial = seeds->count; /* none yet */
+    n->choice.use = seeds->count; /* none yet */
     engine_keys_look(n);
     return STATUS_OK;
 }
@@ -68,6 +68,9 @@ read_more_seeds(struct engine *e)
 {
     struct seeds again;
     char error[KEYFILE_IO_ERROR_CHARS];
+    if (!seeds_io_is_more(e->path, e->seeds.count)) {
+        return;
+    }
     if (seeds_io_read(e->path, config_passphrase(e->config), &again, error) != STATUS_OK ||
         again.count <= e->seeds.count) {
         seeds_io_wipe(&again);
@@ -94,7 +97,7 @@ read_more_seeds(struct engine *e)
     seeds_io_wipe(&again);
 }
 
-static const Hr__MemberRow *
+static void
 choose(struct network *n)
 {
     struct network_public all[SEEDS_MAX];
@@ -104,21 +107,13 @@ choose(struct network *n)
         keys_public(&n->generations[i], &all[i]);
     }
     keychoice_make(row, all, n->generation_count, engine_now_ms() / 1000, &n->choice);
-    return row;
 }
 
 void
 engine_keys_look(struct network *n)
 {
     size_t before = n->choice.use;
-    const Hr__MemberRow *row = choose(n);
-    uint64_t version =
-        row == NULL ? 0 : charter_document(n->charter, CHARTER_MEMBERS)->head.version;
-    if (row != NULL && !n->choice.listed && version != n->keys_read_for) {
-        n->keys_read_for = version; /* once for each charter: a passphrase takes a second */
-        read_more_seeds(n->engine);
-        (void)choose(n);
-    }
+    choose(n);
     if (n->choice.use == before) {
         return;
     }
@@ -175,12 +170,21 @@ engine_keys_epochs(struct network *n)
 void
 engine_keys_tick(struct engine *e, int64_t now_ms)
 {
+    if (now_ms - e->keys_looked_ms < LOOK_MS) {
+        return;
+    }
+    e->keys_looked_ms = now_ms;
+    read_more_seeds(e);
     for (size_t i = 0; i < e->network_count; i++) {
-        struct network *n = &e->networks[i];
-        if (now_ms - n->keys_looked_ms >= LOOK_MS) {
-            n->keys_looked_ms = now_ms;
-            engine_keys_look(n);
+        size_t before = e->networks[i].choice.use;
+        engine_keys_look(&e->networks[i]);
+        if (e->networks[i].choice.use != before && e->networks[i].charter != NULL) {
+            engine_keys_epochs(&e->networks[i]);
         }
+    }
+    if (e->net != NULL && now_ms - e->rechecked_ms >= RECHECK_MS) {
+        e->rechecked_ms = now_ms;
+        net_recheck(e->net);
     }
 }
 
@@ -196,6 +200,11 @@ enum status
 engine_net_dial(struct network *n, const char *institution, const char *url,
                 const uint8_t session_public[KEY_BYTES], uint32_t *session)
 {
+    /* Who has revoked the old keys, or heard of the new ones before us, takes these:
+     * now and then it is tried. */
+    n->dial = n->choice.pending < n->generation_count && randombytes_uniform(2) == 1
+                  ? n->choice.pending
+                  : n->choice.dial;
     n->dialling = true; /* net_dial asks for our keys at once */
     enum status st =
         net_dial(n->engine->net, n->name, institution, url, session_public, session);

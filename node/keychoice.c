@@ -52,6 +52,8 @@ keychoice_make(const Hr__MemberRow *row, const struct network_public *generation
         out->use = count - 1;
     }
     out->dial = out->use;
+    out->pending =
+        count > 0 && listed[count - 1] == NULL && out->use != count - 1 ? count - 1 : count;
     for (size_t i = count; i-- > 0;) { /* the newest first */
         const Hr__PublicKeys *k = listed[i];
         bool pending = k == NULL && i > out->use;

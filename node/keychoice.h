@@ -24,6 +24,9 @@ struct keychoice {
     /* With which we call others.  For half of the overlap the old ones: who has
      * the new document takes them as well, who has not knows no others. */
     size_t dial;
+    /* The newest that the charter in hand does not list; the number of generations:
+     * none.  Others may have heard of it before us. */
+    size_t pending;
 };
 
 /* Choose among generations[0 .. count), oldest first; `row` is our own, NULL:

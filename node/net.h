@@ -134,6 +134,11 @@ void net_flush(struct net *n);
  * queued may be lost.  No such session: nothing happens. */
 void net_close_session(struct net *n, uint32_t session);
 
+/* Ask `member` again about all open sessions and end those of who may not speak any
+ * more (left, revoked, an old key whose time is over): after the charter changed,
+ * and as time passes. */
+void net_recheck(struct net *n);
+
 /* Send what waits, then deliver events.  Returns when at least one event was
  * delivered, net_wake was called, or `timeout_ms` have passed (0: at once; negative:
  * no limit). */

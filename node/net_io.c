@@ -258,6 +258,21 @@ net_close_session(struct net *n, uint32_t session)
     }
 }
 
+void
+net_recheck(struct net *n)
+{
+    for (struct peer *p = n->oldest; p != NULL; p = p->younger) {
+        const struct session_peer *who = session_peer(p->session);
+        char institution[INSTITUTION_CHARS_MAX + 1] = "";
+        if (p->announced && !p->closing &&
+            (!n->options.member(n->options.ctx, who->network, who->session_public,
+                                institution) ||
+             strcmp(institution, who->institution) != 0)) {
+            peer_end(p, STATUS_REFUSED, "not a member of the network any more");
+        }
+    }
+}
+
 /* Do what was put off, once for each peer; what that puts off is for the next time. */
 static void
 net_settle(struct net *n, bool receive)

@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "node/home_io.h"
 
@@ -67,6 +68,14 @@ seeds_io_add(const char *home, const char *institution, struct view passphrase,
     }
     keyfile_wipe(&key);
     return st;
+}
+
+bool
+seeds_io_is_more(const char *home, size_t count)
+{
+    char path[HOME_IO_PATH_CHARS];
+    return count < SEEDS_MAX && seed_path(home, count, path) == STATUS_OK &&
+           access(path, F_OK) == 0;
 }
 
 void

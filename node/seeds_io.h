@@ -9,6 +9,7 @@
 #ifndef NODE_SEEDS_IO_H
 #define NODE_SEEDS_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ MUST_USE enum status seeds_io_read(const char *home, struct view passphrase, str
 MUST_USE enum status seeds_io_add(const char *home, const char *institution,
                                   struct view passphrase, struct seeds *seeds,
                                   char error[KEYFILE_IO_ERROR_CHARS]);
+
+/* Is there a seed after the first `count`? */
+bool seeds_io_is_more(const char *home, size_t count);
 
 void seeds_io_wipe(struct seeds *seeds);
 

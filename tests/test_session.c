@@ -230,6 +230,52 @@ test_both_sides_learn_who_is_there(void **state)
     close_pair(&d, &a);
 }
 
+/* Keys of the answerer beside its present ones: what it had, and those of nobody. */
+static struct network_keys former[3];
+
+static const struct network_keys *
+other_keys(void *ctx, const char *name, size_t i)
+{
+    assert_string_equal(name, network);
+    return i < 3 && ((struct end *)ctx)->who == ANSWERER ? &former[i] : NULL;
+}
+
+static void
+test_who_calls_by_a_key_that_still_holds_is_answered(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct end d, a;
+        uint8_t seed[KEY_BYTES] = {77, (uint8_t)i};
+        struct network_keys strange;
+        for (size_t k = 0; k < 3; k++) {
+            memset(seed + 1, (int)k + 1, 1);
+            keys_derive(seed, network, &former[k]);
+        }
+        memset(seed, 99, sizeof seed);
+        keys_derive(seed, network, &strange);
+        const uint8_t *called = i < 3    ? former[i].session.public_key
+                                : i == 3 ? keys[ANSWERER].session.public_key
+                                         : strange.session.public_key;
+        answer(&a);
+        a.options.keys_more = other_keys;
+        end_init(&d, DIALLER);
+        assert_int_equal(session_dial(&d.options, network, "h-answerer", called,
+                                      (const uint8_t[KEY_BYTES]){12}, at(0), &d.s),
+                         STATUS_OK);
+        enum status st = move(&d, &a, i == 1 ? 1 : SIZE_MAX);
+        assert_int_equal(st, i < 4 ? STATUS_OK : STATUS_BAD_KEY);
+        if (i < 4) {
+            assert_int_equal(move(&a, &d, SIZE_MAX), STATUS_OK);
+            assert_int_equal(move(&d, &a, SIZE_MAX), STATUS_OK);
+            assert_true(session_is_up(d.s) && session_is_up(a.s));
+            assert_string_equal(session_peer(a.s)->institution, "h-dialler");
+        }
+        session_free(d.s);
+        session_free(a.s);
+    }
+}
+
 static void
 test_it_works_in_pieces_of_any_size(void **state)
 {
@@ -892,6 +938,7 @@ main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_sides_learn_who_is_there),
+        cmocka_unit_test(test_who_calls_by_a_key_that_still_holds_is_answered),
         cmocka_unit_test(test_it_works_in_pieces_of_any_size),
         cmocka_unit_test(test_frames_that_wait_together_share_one_message),
         cmocka_unit_test(test_the_largest_frame_passes_and_a_larger_one_is_refused),
