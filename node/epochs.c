@@ -1,0 +1,180 @@
+#include "node/epochs.h"
+
+#include <string.h>
+
+#include "crypto/checkpoint.h"
+#include "node/origin.h"
+#include "proto/text.h"
+#include "store/kv.h"
+#include "store/log.h"
+
+enum { MARK_BYTES = 16, NAME_BYTES_MAX = 4 + ORIGIN_CHARS_MAX };
+
+bool
+epochs_may_note(const struct epoch_copy *copy, int64_t at_s, int64_t up_s, int64_t now_s)
+{
+    if (now_s < at_s) {
+        return false;
+    }
+    int64_t since_s = at_s > up_s ? at_s : up_s;
+    return up_s <= at_s ||
+           (copy->cosigned_s >= since_s && copy->cosigned_size <= copy->size);
+}
+
+bool
+epochs_note(struct epoch_marks *marks, const struct epoch_copy *copy, int64_t ended_s,
+            int64_t up_s, int64_t now_s)
+{
+    struct epoch_marks was = *marks;
+    if (marks->ended == UINT64_MAX && epochs_may_note(copy, ended_s, up_s, now_s)) {
+        marks->ended = copy->size;
+    }
+    if (marks->closed == UINT64_MAX &&
+        epochs_may_note(copy, ended_s + EPOCH_LATE_S, up_s, now_s)) {
+        marks->closed = copy->size;
+    }
+    return was.ended != marks->ended || was.closed != marks->closed;
+}
+
+enum epoch_state
+epochs_judge(const struct epoch_marks *marks, uint64_t leaf)
+{
+    return leaf >= marks->closed ? EPOCH_REFUSED
+           : leaf >= marks->ended ? EPOCH_LATE
+                                  : EPOCH_IN_TIME;
+}
+
+static struct view
+name_of(uint32_t epoch, const char *origin, uint8_t out[NAME_BYTES_MAX])
+{
+    size_t n = strlen(origin);
+    n = n > ORIGIN_CHARS_MAX ? ORIGIN_CHARS_MAX : n;
+    for (size_t i = 0; i < 4; i++) {
+        out[i] = (uint8_t)(epoch >> (24 - 8 * i));
+    }
+    memcpy(out + 4, origin, n);
+    return (struct view){out, 4 + n};
+}
+
+static void
+put_u64(uint8_t out[8], uint64_t v)
+{
+    for (size_t i = 8; i-- > 0; v >>= 8) {
+        out[i] = (uint8_t)v;
+    }
+}
+
+static uint64_t
+get_u64(const uint8_t in[8])
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < 8; i++) {
+        v = v << 8 | in[i];
+    }
+    return v;
+}
+
+enum status
+epochs_get(struct store_txn *txn, const char *network, uint32_t epoch, const char *origin,
+           struct epoch_marks *out)
+{
+    uint8_t name[NAME_BYTES_MAX];
+    struct view value;
+    *out = (struct epoch_marks){UINT64_MAX, UINT64_MAX};
+    enum status st = store_kv_get(txn, EPOCHS_SPACE, text_view(network),
+                                  name_of(epoch, origin, name), &value);
+    if (st == STATUS_OK && value.count == MARK_BYTES) {
+        out->ended = get_u64(value.bytes);
+        out->closed = get_u64(value.bytes + 8);
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+enum status
+epochs_put(struct store_txn *txn, const char *network, uint32_t epoch, const char *origin,
+           const struct epoch_marks *marks)
+{
+    uint8_t name[NAME_BYTES_MAX], value[MARK_BYTES];
+    put_u64(value, marks->ended);
+    put_u64(value + 8, marks->closed);
+    return store_kv_put(txn, EPOCHS_SPACE, text_view(network), name_of(epoch, origin, name),
+                        (struct view){value, sizeof value});
+}
+
+/* What our copy of a log is known to be. */
+static enum status
+read_copy(struct store_txn *txn, const struct charter *c, const struct store_log *log,
+          const struct origin *origin, int64_t now_s, struct epoch_copy *out)
+{
+    struct view bytes;
+    struct note note;
+    struct checkpoint head;
+    *out = (struct epoch_copy){.size = log->size};
+    enum status st = store_note_get(txn, log->id, STORE_NOTE_COSIGNED, &bytes);
+    if (st == STATUS_OK && note_parse(bytes, &note) == STATUS_OK &&
+        checkpoint_parse(note.text, &head) == STATUS_OK) {
+        out->cosigned_size = head.size;
+        (void)charter_cosigned(c, origin->institution, &note, now_s, NULL, &out->cosigned_s);
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static enum status
+note_log(struct store_txn *txn, const struct charter *c, const struct store_log *log,
+         const struct origin *origin, int64_t up_s, int64_t now_s, bool dry, size_t *changed)
+{
+    const Hr__NetworkEpoch *const *epochs;
+    size_t count = charter_epochs(c, &epochs);
+    struct epoch_copy copy;
+    bool read = false;
+    char name[ORIGIN_CHARS_MAX + 1] = "";
+    memcpy(name, log->origin.bytes, log->origin.count);
+    for (size_t i = 0; i < count; i++) {
+        struct epoch_marks marks;
+        if (epochs[i]->ended == 0 || now_s < (int64_t)epochs[i]->ended) {
+            continue;
+        }
+        enum status st = epochs_get(txn, charter_network(c), epochs[i]->epoch, name, &marks);
+        if (st == STATUS_OK && marks.ended != UINT64_MAX && marks.closed != UINT64_MAX) {
+            continue;
+        }
+        if (st == STATUS_OK && !read) {
+            st = read_copy(txn, c, log, origin, now_s, &copy);
+            read = true;
+        }
+        if (st == STATUS_OK &&
+            epochs_note(&marks, &copy, (int64_t)epochs[i]->ended, up_s, now_s)) {
+            ++*changed;
+            st = dry ? STATUS_OK
+                     : epochs_put(txn, charter_network(c), epochs[i]->epoch, name, &marks);
+        }
+        if (st != STATUS_OK) {
+            return st;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status
+epochs_note_all(struct store_txn *txn, const struct charter *c, int64_t up_s, int64_t now_s,
+                bool dry, size_t *changed)
+{
+    char after[ORIGIN_CHARS_MAX + 1] = "";
+    struct store_log log;
+    enum status st;
+    *changed = 0;
+    while ((st = store_log_next(txn, text_view(after), &log)) == STATUS_OK) {
+        struct origin o;
+        if (log.origin.count > ORIGIN_CHARS_MAX) {
+            return STATUS_CORRUPT;
+        }
+        memset(after, 0, sizeof after);
+        memcpy(after, log.origin.bytes, log.origin.count);
+        if (origin_parse(log.origin, &o) == STATUS_OK && o.log == ORIGIN_PUB &&
+            strcmp(o.network, charter_network(c)) == 0 &&
+            (st = note_log(txn, c, &log, &o, up_s, now_s, dry, changed)) != STATUS_OK) {
+            return st;
+        }
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
