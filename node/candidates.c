@@ -227,7 +227,8 @@ read_hit(struct store_txn *txn, const char *network, const struct patient_keys *
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
     st = pb_unpack(&hr__pub_entry__descriptor, entry, ENTRY_BYTES_MAX, &arena, &m);
     if (st == STATUS_OK && take_apart((const Hr__PubEntry *)m, &p) &&
-        memcmp(p.token.data, h->token.bytes, TOKEN_BYTES) == 0) {
+        memcmp(p.token.data, h->token.bytes, TOKEN_BYTES) == 0 &&
+        p.epoch == patients[h->patient].epoch) { /* it says under which key that is */
         h->gone = false;
         h->replaces = p.replaces;
         h->withdraw = p.what == HR__PUB_ENTRY__WHAT_WITHDRAW;

@@ -30,6 +30,7 @@ enum candidate_state {
     CANDIDATE_REPLACED,  /* by the Correct at `replaced_by` */
     CANDIDATE_WITHDRAWN, /* by the Withdraw at `replaced_by` */
     CANDIDATE_IGNORED,   /* a Correct of something that it cannot correct */
+    CANDIDATE_REFUSED,   /* under an epoch that ended over 60 days before (epochs.h) */
 };
 
 struct candidate {
@@ -44,6 +45,7 @@ struct candidate {
     uint64_t replaces;
     bool held;          /* empty brief */
     bool brief_bad;     /* there is one, and it does not open: treat as unknown */
+    bool late;          /* published after its network key epoch had ended (epochs.h) */
     bool disputed;      /* beyond what a frozen log may serve; in a look-up also: unlinked */
     struct brief brief; /* unless held or brief_bad */
     enum candidate_state state;

@@ -46,7 +46,7 @@ enum engine_space {
     SPACE_RELEASE = 16,   /* report handle, institution -> until when held reports are given */
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
 
-    SPACE_RECALL = 24, /* who relies on what, what was recalled: recall_rows.h */
+    SPACE_RECALL = 24,  /* who relies on what, what was recalled: recall_rows.h */
     SPACE_REFUSED = 32, /* number -> charter document that was refused: charter_evidence_io.h */
     SPACE_IMPACT = 33,  /* "quality" -> what a newer quality document changed: impact.h */
     /* 32 is POLICY_HOME_SPACE of policy_home_io.h */
@@ -153,6 +153,8 @@ struct engine {
     int64_t readers_checked_ms;
     int64_t signed_state_ms;
     int64_t keys_looked_ms;
+    int64_t up_s;                  /* when this daemon began to look at logs */
+    int64_t marked_ms;             /* sizes of logs at the end of an epoch were looked at */
     int64_t rechecked_ms;          /* who is connected may be, still */
     uint64_t committed;            /* transactions */
     void (*say)(const char *line); /* the daemon's log */

@@ -17,6 +17,7 @@ apply_charter(struct network *n)
     engine_keys_look(n);
     engine_keys_epochs(n);
     n->engine->rechecked_ms = INT64_MIN / 2; /* who is connected may have left */
+    n->engine->marked_ms = INT64_MIN / 2;    /* an epoch may have ended */
     if (n->gossip == NULL) {
         return STATUS_OK;
     }

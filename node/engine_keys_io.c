@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "node/engine.h"
+#include "node/epochs.h"
 #include "node/origin.h"
 #include "proto/text.h"
 
-enum { LOOK_MS = 1000, RECHECK_MS = 10000 };
+enum { LOOK_MS = 1000, RECHECK_MS = 10000, MARKS_MS = 5000 };
 
 enum status
 engine_keys_open(struct network *n)
@@ -167,6 +168,57 @@ engine_keys_epochs(struct network *n)
     }
 }
 
+/* ---- sizes of logs when an epoch ended (epochs.h) ---- */
+
+struct marks_job {
+    struct job job;
+    struct network *network;
+};
+
+static enum status
+write_marks(struct store_txn *txn, void *ctx)
+{
+    struct marks_job *j = ctx;
+    size_t changed;
+    return epochs_note_all(txn, j->network->charter, j->network->engine->up_s,
+                           engine_now_ms() / 1000, false, &changed);
+}
+
+static void
+marks_done(void *ctx, enum status st)
+{
+    struct marks_job *j = ctx;
+    if (st != STATUS_OK) {
+        engine_say(j->network->engine, "%s: noting the sizes of logs: %s", j->network->name,
+                   status_text(st));
+    }
+    free(j);
+}
+
+/* Note what is due; reads only, if nothing is. */
+static void
+note_marks(struct network *n)
+{
+    struct store_txn *txn;
+    size_t changed = 0;
+    struct marks_job *j = NULL;
+    if (n->charter == NULL || store_begin_read(n->engine->store, &txn) != STATUS_OK) {
+        return;
+    }
+    enum status st = epochs_note_all(txn, n->charter, n->engine->up_s, engine_now_ms() / 1000,
+                                     true, &changed);
+    store_abort(txn);
+    if (st == STATUS_OK && changed > 0 && (j = calloc(1, sizeof *j)) != NULL) {
+        j->network = n;
+        j->job = (struct job){.purpose = STORE_EXCHANGE,
+                              .bytes = 4096 + 512 * changed,
+                              .write = write_marks,
+                              .done = marks_done,
+                              .ctx = j};
+        engine_write(n->engine, &j->job);
+    }
+}
+
 void
 engine_keys_tick(struct engine *e, int64_t now_ms)
 {
@@ -180,6 +232,13 @@ engine_keys_tick(struct engine *e, int64_t now_ms)
         engine_keys_look(&e->networks[i]);
         if (e->networks[i].choice.use != before && e->networks[i].charter != NULL) {
             engine_keys_epochs(&e->networks[i]);
+        }
+    }
+    if (e->daemon && now_ms - e->marked_ms >= MARKS_MS) {
+        e->up_s = e->up_s == 0 ? engine_now_ms() / 1000 : e->up_s;
+        e->marked_ms = now_ms;
+        for (size_t i = 0; i < e->network_count; i++) {
+            note_marks(&e->networks[i]);
         }
     }
     if (e->net != NULL && now_ms - e->rechecked_ms >= RECHECK_MS) {

@@ -254,6 +254,9 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
             "    DISPUTED: the issuer's log has two histories, or goes on in one that the "
             "members document does not name yet\n");
     }
+    if (json_is_true(json_object_get(r, "late"))) {
+        engine_text(sink, false, "    late: published under a network key that had ended\n");
+    }
     print_recall(sink, r);
     if (json_is_true(json_object_get(r, "preselected"))) {
         engine_text(sink, false, "    suggested: recognize\n");

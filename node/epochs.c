@@ -17,8 +17,7 @@ epochs_may_note(const struct epoch_copy *copy, int64_t at_s, int64_t up_s, int64
         return false;
     }
     int64_t since_s = at_s > up_s ? at_s : up_s;
-    return up_s <= at_s ||
-           (copy->cosigned_s >= since_s && copy->cosigned_size <= copy->size);
+    return up_s <= at_s || (copy->cosigned_s >= since_s && copy->cosigned_size <= copy->size);
 }
 
 bool
@@ -39,7 +38,7 @@ epochs_note(struct epoch_marks *marks, const struct epoch_copy *copy, int64_t en
 enum epoch_state
 epochs_judge(const struct epoch_marks *marks, uint64_t leaf)
 {
-    return leaf >= marks->closed ? EPOCH_REFUSED
+    return leaf >= marks->closed  ? EPOCH_REFUSED
            : leaf >= marks->ended ? EPOCH_LATE
                                   : EPOCH_IN_TIME;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/record.h"
+#include "node/epochs.h"
 #include "node/frontier.h"
 #include "node/linked.h"
 #include "node/origin.h"
@@ -209,6 +210,35 @@ take_leaves(struct lookup *l, struct store_txn *txn, const struct candidates *fo
     return st;
 }
 
+/* Judge what stands under epochs that have ended: late, or refused. */
+static enum status
+judge_epochs(struct lookup *l, struct store_txn *txn, struct candidates *found)
+{
+    struct epoch_marks marks;
+    const struct candidate *last = NULL; /* they come log by log */
+    for (size_t i = 0; i < found->count; i++) {
+        struct candidate *c = &found->at[i];
+        const Hr__NetworkEpoch *e = charter_epoch(l->place.charter, c->epoch);
+        if (e != NULL && (e->ended == 0 || l->question.at_s < (int64_t)e->ended)) {
+            continue;
+        }
+        if (last == NULL || last->log != c->log || last->epoch != c->epoch) {
+            enum status st = epochs_get(txn, l->place.network, c->epoch, c->origin, &marks);
+            if (st != STATUS_OK) {
+                return st;
+            }
+        }
+        last = c;
+        enum epoch_state state = epochs_judge(&marks, c->leaf);
+        c->late = state == EPOCH_LATE;
+        if (state == EPOCH_REFUSED && c->state == CANDIDATE_LIVE) {
+            c->state = CANDIDATE_REFUSED;
+            found->findings++;
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status
 find_leaves(struct lookup *l, struct store_txn *txn)
 {
@@ -222,6 +252,7 @@ find_leaves(struct lookup *l, struct store_txn *txn)
     if (st != STATUS_OK) {
         return st;
     }
+    st = judge_epochs(l, txn, &found);
     l->findings = found.findings;
     l->left_out = found.left_out;
     st = take_leaves(l, txn, &found);

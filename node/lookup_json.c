@@ -170,6 +170,7 @@ lookup_result_json(const struct lookup *l, const struct lookup_result *r)
     json_object_set_new(o, "identity_in_doubt",
                         leaf->in_doubt ? json_string(leaf->doubt) : json_null());
     json_object_set_new(o, "disputed", json_boolean(leaf->c.disputed));
+    json_object_set_new(o, "late", json_boolean(leaf->c.late));
     json_object_set_new(o, "cosigned",
                         json_pack("{s:I,s:I}", "by", (json_int_t)leaf->cosigned_by, "of",
                                   (json_int_t)leaf->cosigned_of));
