@@ -162,7 +162,7 @@ fill_member(const struct world *w, int number, struct member_rows *r)
         p->statement = (ProtobufCBinaryData){
             KEY_BYTES, (uint8_t *)(uintptr_t)m->keys[k].statement.public_key};
         p->session = (ProtobufCBinaryData){KEY_BYTES,
-                                           (uint8_t *)(uintptr_t)m->keys[k].session.public_key};
+                                           (uint8_t *)(uintptr_t)m->keys[0].session.public_key};
         p->box =
             (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)(uintptr_t)m->keys[k].box.public_key};
         p->from = (uint64_t)m->from_s[k];

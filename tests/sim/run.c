@@ -8,6 +8,7 @@
 #include "tests/sim/evil.h"
 #include "tests/sim/node.h"
 #include "tests/sim/scenario.h"
+#include "tests/sim/secure.h"
 
 static void
 make_member(struct world *w, int number)
@@ -72,6 +73,9 @@ world_end(struct world *w)
     for (size_t i = 0; i < w->recorded_count; i++) {
         free(w->recorded[i].bytes);
     }
+    for (uint32_t i = 0; i < w->link_count; i++) {
+        secure_free(w, i);
+    }
     authority_end(w);
     files_remove(w->scratch);
     free(w->queue.items);
@@ -90,6 +94,13 @@ deliver(struct world *w, struct message *m)
 {
     struct node *n = &w->nodes[m->to];
     w->queued_bytes -= m->message_count + m->raw_count;
+    if (m->type == MSG_BYTES || m->type == MSG_WAKE) {
+        if (n->up && m->life == w->lives[m->to]) {
+            secure_deliver(w, m);
+        }
+        message_free(m);
+        return;
+    }
     if (n->up && m->life == w->lives[m->to]) {
         struct gossip_event e = {
             .session = m->session,
@@ -119,6 +130,9 @@ deliver(struct world *w, struct message *m)
         case MSG_DIAL_FAILED:
             e.type = GOSSIP_DIAL_FAILED;
             break;
+        case MSG_BYTES:
+        case MSG_WAKE:
+            break; /* above */
         }
         node_event(w, n, &e);
     } else if (m->type == MSG_UP) {

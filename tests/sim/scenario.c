@@ -229,6 +229,16 @@ look_for_all(struct world *w)
     }
 }
 
+/* What a laboratory sends may all be known already: until there is a new entry. */
+static void
+publish_new(struct world *w, struct node *n)
+{
+    size_t before = n->history->count;
+    for (int i = 0; i < 100 && n->up && n->history->count == before; i++) {
+        node_publish(w, n, 1 + (unsigned)sim_below(&w->rng, 4));
+    }
+}
+
 static bool
 all_listened(const struct world *w)
 {
@@ -263,7 +273,7 @@ calm(struct world *w)
     /* And everybody still works: new entries, cosigned by all. */
     for (int i = 0; i < w->count; i++) {
         if (node_honest(&w->nodes[i]) && !w->members[w->nodes[i].member].left) {
-            node_publish(w, &w->nodes[i], 1 + (unsigned)sim_below(&w->rng, 4));
+            publish_new(w, &w->nodes[i]);
         }
     }
     (void)world_settle(w, SETTLE_MS_MAX, true);
@@ -278,6 +288,7 @@ storm(struct world *w, const struct sim_options *o, enum evil evil, bool restore
     int count = o->nodes > 0 ? o->nodes : 3 + (int)(o->seed / 4 % 5);
     int witnesses = count < 5 ? 3 : 3 + (int)(o->seed / 20 % 2) * 2;
     world_begin(w, o, w->scenario, count, 0, witnesses);
+    w->secure = chance(w, 25);
     authority_begin(w);
     int bad = evil == EVIL_NOT ? -1 : (int)sim_below(&w->rng, (uint64_t)count);
     for (int i = 0; i < count; i++) {
@@ -310,6 +321,7 @@ scenario_fork(struct world *w, const struct sim_options *o)
     int members = o->nodes > 0 ? o->nodes : 4 + (int)(o->seed / 4 % 4);
     int author = members - 1;
     world_begin(w, o, "fork", members, 1, 3);
+    w->secure = chance(w, 25);
     authority_begin(w);
     bool forger = members > 4 && chance(w, 50);
     for (int i = 0; i <= members; i++) {

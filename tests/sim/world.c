@@ -4,6 +4,7 @@
 
 #include "proto/frame.h"
 #include "tests/sim/evil.h"
+#include "tests/sim/secure.h"
 
 struct world *sim_world;
 
@@ -176,8 +177,8 @@ wire_cut(const struct world *w, int from, int to)
     return w->cut != NULL && w->cut[from * w->count + to];
 }
 
-static int64_t
-delay(struct world *w)
+int64_t
+wire_delay(struct world *w)
 {
     if (w->late_permille > 0 && sim_below(&w->rng, 1000) < w->late_permille) {
         return 1 + (int64_t)sim_below(&w->rng, 600 * 1000); /* ten minutes */
@@ -185,8 +186,8 @@ delay(struct world *w)
     return 1 + (int64_t)sim_below(&w->rng, (uint64_t)w->delay_ms);
 }
 
-static void
-post(struct world *w, int64_t at_ms, const struct message *m)
+void
+wire_arrive(struct world *w, int64_t at_ms, const struct message *m)
 {
     struct message *copy = malloc(sizeof *copy);
     assert(copy != NULL);
@@ -211,12 +212,13 @@ wire_close(struct world *w, uint32_t link)
         return;
     }
     l->open = false;
+    secure_close(w, link);
     struct message down = {.type = MSG_DOWN, .to = l->a, .from = l->b, .session = 2 * link};
-    post(w, w->now_ms + 1, &down);
+    wire_arrive(w, w->now_ms + 1, &down);
     down.to = l->b;
     down.from = l->a;
     down.session = 2 * link + 1;
-    post(w, w->now_ms + 1, &down);
+    wire_arrive(w, w->now_ms + 1, &down);
 }
 
 void
@@ -244,7 +246,7 @@ wire_dial(struct world *w, struct node *n, const char *institution)
         wire_cut(w, to, n->number)) {
         struct message m = {
             .type = MSG_DIAL_FAILED, .to = n->number, .from = to < 0 ? n->number : to};
-        post(w, w->now_ms + 1 + (int64_t)sim_below(&w->rng, 200), &m);
+        wire_arrive(w, w->now_ms + 1 + (int64_t)sim_below(&w->rng, 200), &m);
         return;
     }
     if (w->link_count == w->link_room) {
@@ -253,14 +255,18 @@ wire_dial(struct world *w, struct node *n, const char *institution)
         assert(w->links != NULL);
     }
     uint32_t number = w->link_count++;
-    w->links[number] = (struct link){true, n->number, to};
+    w->links[number] = (struct link){true, n->number, to, NULL};
+    if (w->secure) {
+        secure_open(w, number);
+        return;
+    }
     int64_t at = w->now_ms + 1 + (int64_t)sim_below(&w->rng, (uint64_t)w->delay_ms % 3000 + 1);
     struct message m = {
         .type = MSG_UP, .to = n->number, .from = to, .session = 2 * number, .dialled = true};
-    post(w, at, &m);
+    wire_arrive(w, at, &m);
     m = (struct message){
         .type = MSG_UP, .to = to, .from = n->number, .session = 2 * number + 1};
-    post(w, at, &m);
+    wire_arrive(w, at, &m);
 }
 
 static const char *
@@ -294,6 +300,10 @@ wire_post(struct world *w, struct node *n, uint32_t session, const struct messag
     const char *what = (frame->kind & 0x80) != 0 ? "answers"
                        : frame->request != 0     ? "asks"
                                                  : "tells";
+    if (l->secure != NULL) {
+        secure_send(w, session, frame);
+        return;
+    }
     if (wire_cut(w, n->number, to) || sim_percent(&w->rng, w->loss)) {
         w->frames_lost++;
         sim_say(w, n, "%s %s: %s, which is lost", what, w->nodes[to].institution,
@@ -315,11 +325,11 @@ wire_post(struct world *w, struct node *n, uint32_t session, const struct messag
         }
         w->frames++;
         w->bytes += count + FRAME_HEAD_BYTES;
-        int64_t late = delay(w);
+        int64_t late = wire_delay(w);
         sim_say(w, n, "%s %s: %s, %zu bytes, there in %lld ms%s", what,
                 w->nodes[to].institution, kind_text(m.kind), count, (long long)late,
                 i > 0 ? " (a second time)" : "");
-        post(w, w->now_ms + late, &m);
+        wire_arrive(w, w->now_ms + late, &m);
     }
 }
 

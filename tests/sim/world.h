@@ -82,9 +82,10 @@ struct member {
 struct link {
     bool open;
     int a, b;
+    struct secure *secure; /* Noise sessions at both ends, or NULL (secure.h) */
 };
 
-enum message_type { MSG_FRAME, MSG_UP, MSG_DOWN, MSG_DIAL_FAILED };
+enum message_type { MSG_FRAME, MSG_UP, MSG_DOWN, MSG_DIAL_FAILED, MSG_BYTES, MSG_WAKE };
 struct message {
     enum message_type type;
     int to, from;
@@ -123,9 +124,10 @@ struct world {
     int64_t delay_ms;
     int64_t publish_ms; /* mean time between publications of a node; 0: none */
     unsigned publish_most;
-    bool *cut; /* [from * count + to] */
+    bool *cut;   /* [from * count + to] */
     bool auditor; /* the first member is one */
-    bool big;  /* many honest nodes: check the end, not each event */
+    bool secure; /* sessions are encrypted streams, else frames alone */
+    bool big;    /* many honest nodes: check the end, not each event */
     /* charter */
     struct document documents[SIM_DOCUMENTS_MAX];
     size_t document_count;
@@ -178,6 +180,9 @@ void wire_send(struct world *w, struct node *n, const struct gossip_action *a);
 void wire_close(struct world *w, uint32_t link);
 void wire_down(struct world *w, const struct node *n); /* all its links */
 bool wire_cut(const struct world *w, int from, int to);
+/* Put something on its way, to arrive at at_ms. */
+void wire_arrive(struct world *w, int64_t at_ms, const struct message *m);
+int64_t wire_delay(struct world *w);
 /* Put a frame of `n` on its way, as it is; for evil nodes. */
 void wire_post(struct world *w, struct node *n, uint32_t session, const struct message *m);
 void message_free(struct message *m);
