@@ -70,7 +70,7 @@ frontier_read(struct view text, struct frontier_line *out)
     if (ends_with(name, COSIGNED, sizeof COSIGNED - 1)) {
         line.what = FRONTIER_COSIGNED;
         name.count -= sizeof COSIGNED - 1;
-        if (!read_number(third, &line.cosigned) || line.cosigned > NOTE_SIGNATURES_MAX) {
+        if (!read_number(third, &line.cosigned) || line.cosigned >> WITNESSES_MAX != 0) {
             return STATUS_MALFORMED;
         }
     } else if (ends_with(name, FORK, sizeof FORK - 1)) {

@@ -3,7 +3,8 @@
  * Source: DESIGN 9.  One line for each log, offered head and charter document:
  *
  *   <origin> <size> <root, base64>          newest head that is held and verified
- *   <origin>#cosigned <size> <n>            newest offered head, n cosignatures known
+ *   <origin>#cosigned <size> <set>          newest offered head; bit i of the number: a line
+ *                                           of witness i of this log is known
  *   <origin>#fork 1 0                       two heads of it contradict each other, provably
  *   charter/<kind> <version> <hash, base64> SHA-256 of the text of the note
  *
@@ -34,7 +35,8 @@ struct frontier_line {
     enum frontier_what what;
     struct view name;  /* origin, or kind of charter document; points into the text */
     uint64_t number;   /* size or version */
-    uint64_t cosigned; /* n */
+    uint64_t cosigned; /* set of witnesses: who, not how many, or two nodes with one
+                          line each would never tell each other */
     struct hash hash;  /* root, or of the note's text */
 };
 

@@ -166,6 +166,7 @@ load_notes(struct step *s, struct glog *log)
     log->has_head = log->has_offered = log->offered_mine = false;
     log->head_size = log->offered_size = log->cosigned_size = log->witnessed_size = 0;
     log->offered_n = log->cosigned_n = 0;
+    log->offered_set = 0;
     if (store_note_get(s->e->txn, log->id, STORE_NOTE_HEAD, &note) == STATUS_OK &&
         witness_recall(note, origin, keys, now_s, &head) == STATUS_OK) {
         log->has_head = true;
@@ -178,6 +179,7 @@ load_notes(struct step *s, struct glog *log)
         log->offered_size = head.size;
         log->offered_root = head.root;
         log->offered_n = head.cosigned;
+        log->offered_set = head.present;
         for (size_t i = 0; i < keys->witness_count; i++) {
             /* Also one whose time has not come, after our clock went back: a
              * witness that did not know its own line would sign for ever (F8). */

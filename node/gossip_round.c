@@ -42,7 +42,7 @@ add_log(struct step *s, struct frontier *f, const struct glog *log)
     if (log->has_offered) {
         line.what = FRONTIER_COSIGNED;
         line.number = log->offered_size;
-        line.cosigned = log->offered_n;
+        line.cosigned = log->offered_set;
         add_line(s, f, &line);
     }
 }
@@ -298,9 +298,9 @@ follow_line(struct step *s, struct gpeer *p, const struct frontier_line *line, s
             log_source(log, p->session, line->number);
             log_pump(s, log);
         }
-    } else if (!log->frozen &&
-               (!log->has_offered || line->number > log->offered_size ||
-                (line->number == log->offered_size && line->cosigned > log->offered_n))) {
+    } else if (!log->frozen && (!log->has_offered || line->number > log->offered_size ||
+                                (line->number == log->offered_size &&
+                                 (line->cosigned & ~log->offered_set) != 0))) {
         head_queue(s, log, p->session);
     }
 }

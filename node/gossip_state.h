@@ -100,6 +100,7 @@ struct glog {
     uint64_t offered_size, cosigned_size, witnessed_size;
     struct hash offered_root;
     size_t offered_n, cosigned_n;
+    uint32_t offered_set; /* whose lines are on the offered head, of any time */
     /* what is wanted: verified notes that wait for entries */
     uint64_t wanted_size;
     struct hash wanted_root;

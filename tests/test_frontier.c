@@ -21,8 +21,8 @@ test_a_line_reads_back_as_it_was_written(void **state)
 {
     (void)state;
     static const char *const lines[] = {
-        "n.cn/h1/pub 5 " ROOT,      "n.cn/h1/exch/0a1b2c3d 9223372036854775807 " ROOT,
-        "n.cn/h1/pub#cosigned 5 3", "n.cn/h1/pub#cosigned 0 0",
+        "n.cn/h1/pub 5 " ROOT,          "n.cn/h1/exch/0a1b2c3d 9223372036854775807 " ROOT,
+        "n.cn/h1/pub#cosigned 5 32767", "n.cn/h1/pub#cosigned 0 0",
         "charter/members 12 " ROOT,
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -59,7 +59,7 @@ test_anything_else_is_refused(void **state)
         "n.cn/h1/pub 5 " ROOT "\n",
         "n.cn/h\xc3\xa9/pub 5 " ROOT,
         "n.cn/h1/pub#cosigned 5 " ROOT,
-        "n.cn/h1/pub#cosigned 5 65",
+        "n.cn/h1/pub#cosigned 5 32768",
         "n.cn/h1/pub#cosigned 5 03",
         "charter/members x " ROOT,
         " 5 " ROOT,
