@@ -140,6 +140,12 @@ print_case(struct recall_reading *r, const struct recall_case *c, enum recall_ju
                     "%" PRIu64 "; no acknowledgement is logged%s\n",
                     c->issuer, c->who, at, c->leaf, c->origin, c->by,
                     c->heard_ms != 0 ? ", but its own log has the notice" : "");
+    } else if (j == RECALL_UNCONFIRMED) {
+        engine_text(r->sink, false,
+                    "UNCONFIRMED: the log of %s says that %s acknowledged that leaf %" PRIu64
+                    " of %s is replaced by leaf %" PRIu64
+                    "; its own log, as it is held here, has no such notice\n",
+                    c->issuer, c->who, c->leaf, c->origin, c->by);
     } else {
         engine_text(r->sink, false,
                     "NOT TOLD: %s relied on leaf %" PRIu64 " of %s on %s; it is replaced by "
@@ -163,17 +169,17 @@ finish(struct recall_reading *r, enum status st)
         const struct recall_case *c = recall_audit_get(r->audit, i);
         enum recall_judgement j = recall_judge(c, now, r->hours);
         counts[j]++;
-        if (j == RECALL_OVERDUE || j == RECALL_NOT_TOLD) {
+        if (j != RECALL_CLOSED && j != RECALL_WAITING) {
             print_case(r, c, j);
             bad++;
         }
     }
     if (st == STATUS_NOT_FOUND && !r->json) {
         engine_text(sink, false,
-                    "%zu overdue, %zu not told, %zu waiting, %zu acknowledged; read %" PRIu64
-                    " entries of %zu exchange logs\n",
-                    counts[RECALL_OVERDUE], counts[RECALL_NOT_TOLD], counts[RECALL_WAITING],
-                    counts[RECALL_CLOSED], r->entries, r->logs);
+                    "%zu overdue, %zu not told, %zu unconfirmed, %zu waiting, %zu "
+                    "acknowledged; read %" PRIu64 " entries of %zu exchange logs\n",
+                    counts[RECALL_OVERDUE], counts[RECALL_NOT_TOLD], counts[RECALL_UNCONFIRMED],
+                    counts[RECALL_WAITING], counts[RECALL_CLOSED], r->entries, r->logs);
     }
     reading_free(e, r);
     sink->done(sink->ctx, st != STATUS_NOT_FOUND ? 2 : bad > 0 ? 1 : 0);

@@ -219,7 +219,8 @@ recall_judge(const struct recall_case *c, uint64_t now_ms, uint64_t hours)
     uint64_t since = c->told_ms != 0 ? c->told_ms : c->relied_ms;
     uint64_t allowed_ms = hours * UINT64_C(3600000);
     if (c->acknowledged_ms != 0 && c->told_ms != 0) {
-        return RECALL_CLOSED;
+        bool late = now_ms >= c->acknowledged_ms && now_ms - c->acknowledged_ms >= allowed_ms;
+        return c->heard_ms == 0 && late ? RECALL_UNCONFIRMED : RECALL_CLOSED;
     }
     if (since == 0 || now_ms < since || now_ms - since < allowed_ms) {
         return RECALL_WAITING;
@@ -237,6 +238,8 @@ recall_judgement_text(enum recall_judgement j)
         return "waiting";
     case RECALL_OVERDUE:
         return "overdue";
+    case RECALL_UNCONFIRMED:
+        return "unconfirmed";
     case RECALL_NOT_TOLD:
         return "not told";
     }

@@ -28,10 +28,11 @@ struct recall_case {
 };
 
 enum recall_judgement {
-    RECALL_CLOSED = 1, /* acknowledged */
-    RECALL_WAITING,    /* told or relied on less than so many hours ago */
-    RECALL_OVERDUE,    /* told, and not acknowledged since */
-    RECALL_NOT_TOLD,   /* relied on, replaced, and the issuer's log tells nobody */
+    RECALL_CLOSED = 1,  /* acknowledged */
+    RECALL_WAITING,     /* told or relied on less than so many hours ago */
+    RECALL_OVERDUE,     /* told, and not acknowledged since */
+    RECALL_UNCONFIRMED, /* acknowledged says the issuer's log, and the other's has no notice */
+    RECALL_NOT_TOLD,    /* relied on, replaced, and the issuer's log tells nobody */
 };
 
 struct recall_audit; /* opaque */

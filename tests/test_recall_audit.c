@@ -181,6 +181,12 @@ test_no_author_speaks_for_another(void **state)
     answered("h1", "h2", 3, hour);
     recalled("h1", 3, "h2", "n.cn/h1/pub", 3, 2 * hour);
     assert_int_equal(judged(0, 100 * hour), RECALL_NOT_TOLD);
+    /* Nor one that the issuer made up: who was told would have logged the notice. */
+    recalled("h1", 1, "h2", "n.cn/h1/pub", 3, 2 * hour);
+    assert_int_equal(judged(0, 3 * hour), RECALL_CLOSED);
+    assert_int_equal(judged(0, 26 * hour), RECALL_UNCONFIRMED);
+    recalled("h2", 2, "h1", "n.cn/h1/pub", 3, 2 * hour);
+    assert_int_equal(judged(0, 26 * hour), RECALL_CLOSED);
 }
 
 static void

@@ -110,7 +110,7 @@ done
 json "the regulator's list" "[(r['state'], r['issuer'], r['institution'], r['leaf'], r['by'], r['acknowledged_at']) for r in o if r['state'] == 'overdue'] ==
     [('overdue', 'h1', 'h3', 2, 7, None)]" <<<"[$(paste -sd, "$work/out")]"
 expect 0 --home "$A/regulator" recall overdue
-out_has "0 overdue, 0 not told, 1 waiting, 2 acknowledged"
+out_has "0 overdue, 0 not told, 0 unconfirmed, 1 waiting, 2 acknowledged"
 start h3
 wait_recall h1 "[r['acknowledged_at'] is not None for r in o if r['leaf'] == 2] == [True, True]"
 wait_status "$A/h3" 30 "n['recalls']['heard'] == 2 and log['h1/pub']['size'] >= 8"
@@ -120,7 +120,7 @@ for i in $(seq 300); do
     "$HUREN" --home "$A/regulator" recall overdue --hours 0 >"$work/out" 2>"$work/err" && break
     sleep 0.1
 done
-out_has "0 overdue, 0 not told, 0 waiting, 3 acknowledged"
+out_has "0 overdue, 0 not told, 0 unconfirmed, 0 waiting, 3 acknowledged"
 expect 1 --home "$A/h3" lookup --patient "$two" --item LAB.K
 out_has "RECALLED: withdrawn after you used it on "
 
