@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "crypto/checkpoint.h"
@@ -469,6 +470,28 @@ engine_dial(struct network *n, const char *institution)
     }
 }
 
+/* As many sessions as there are descriptors for, beside files, the store, accepts under
+ * way and commands: a node without any would neither write nor be asked how it is. */
+static size_t
+sessions_max(void)
+{
+    enum { OTHERS = 48, LEAST = 8 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return SESSIONS_MAX;
+    }
+    if (limit.rlim_cur < SESSIONS_MAX + OTHERS && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max < SESSIONS_MAX + 2 * OTHERS ? limit.rlim_max
+                                                                    : SESSIONS_MAX + 2 * OTHERS;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= SESSIONS_MAX + OTHERS) {
+        return SESSIONS_MAX;
+    }
+    return limit.rlim_cur > OTHERS + LEAST ? (size_t)limit.rlim_cur - OTHERS : LEAST;
+}
+
 static enum status
 open_net(struct engine *e, char *error, size_t error_bytes)
 {
@@ -477,7 +500,8 @@ open_net(struct engine *e, char *error, size_t error_bytes)
                             .keys = our_keys,
                             .keys_more = engine_keys_more,
                             .event = net_event,
-                            .software = "huren 0.1.0"};
+                            .software = "huren 0.1.0",
+                            .sessions_max = sessions_max()};
     memcpy(o.instance, e->instance, sizeof o.instance);
     enum status st = net_open(&o, &e->net);
     if (st != STATUS_OK) {

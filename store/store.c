@@ -137,6 +137,10 @@ env_open(struct store *s)
             (rc = mdb_env_set_maxdbs(s->env, DB_COUNT)) == 0 &&
             (rc = mdb_env_set_maxreaders(s->env, STORE_READERS_MAX)) == 0 &&
             (rc = mdb_env_open(s->env, s->path, flags, 0600)) == 0) {
+            int fd; /* of the data, which LMDB leaves to the children of a process (F26) */
+            if (mdb_env_get_fd(s->env, &fd) == 0) {
+                (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+            }
             return 0;
         }
         mdb_env_close(s->env); /* Required after a failed open, too. */
