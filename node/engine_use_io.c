@@ -58,6 +58,9 @@ engine_recalled_json(struct network *n, const struct lookup_leaf *leaf)
     uint64_t by = 0;
     uint64_t at_ms = 0;
     char at[26] = "";
+    if (leaf->recalled == 0 && !leaf->c.correct) {
+        return NULL; /* as published, and as far as is known it stands */
+    }
     if (store_begin_read(n->engine->store, &txn) != STATUS_OK) {
         return NULL;
     }

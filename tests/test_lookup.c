@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "node/decision_input.h"
+#include "node/recall_rows.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 #include "tests/world.h"
@@ -129,6 +130,32 @@ nothing_held_is_an_answer(void **state)
     l = decide(s);
     assert_int_equal(l->result_count, 0);
     assert_memory_not_equal(l->as_of, first, HASH_BYTES); /* as of other heads */
+}
+
+/* The notice was quicker than the log: the old value is here, and not shown. */
+static void
+what_its_issuer_recalled_is_not_used_before_its_log_says_so(void **state)
+{
+    struct asked *s = *state;
+    publish(s, 0, "R1", "4.1");
+    publish(s, 1, "R2", "4.2");
+    assert_string_equal(shown(decide(s)), "+4.1, 4.2");
+    for (uint8_t what = 1; what <= 2; what++) {
+        struct recall_row row = recall_row_of(RECALL_HEARD, "", s->w.houses[0].origin, 0);
+        row.by = 9;
+        row.at_ms = 1;
+        row.what = what;
+        struct store_txn *t = begin_write(s->w.issuer);
+        OK(recall_row_put(t, FIXTURE_NETWORK, &row));
+        OK(store_commit(t));
+        struct lookup *l = decide(s);
+        assert_string_equal(shown(l), what == 1
+                                          ? "+4.2, corrected, the new version is not here yet"
+                                          : "+4.2, withdrawn");
+        assert_int_equal(l->results[1].decision_count, 0);
+        assert_int_equal(l->leaves[l->results[1].leaf].recalled, what);
+        assert_int_equal(l->leaves[l->results[1].leaf].recalled_by, 9);
+    }
 }
 
 /* as_of can be made again from the frontier lines. */
@@ -735,6 +762,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_result_is_opened_decided_and_suggested),
         TEST(nothing_held_is_an_answer),
+        TEST(what_its_issuer_recalled_is_not_used_before_its_log_says_so),
         TEST(as_of_is_the_hash_of_the_frontier_lines),
         TEST(usable_results_come_first_and_the_newest_of_them_is_suggested),
         TEST(what_is_in_doubt_is_never_suggested),
