@@ -32,6 +32,7 @@ test_what_init_writes_is_read_back(void **state)
          .listen = "",
          .advertise = "tcp://a.b:1",
          .tick_ms = 200,
+         .recall_hours = 36,
          .start_wait_ms = 5000,
          .peer_count = 2,
          .peers = peers}};
@@ -60,6 +61,7 @@ test_what_init_writes_is_read_back(void **state)
             assert_string_equal(read->networks[i].listen, networks[i].listen);
             assert_string_equal(read->networks[i].advertise, networks[i].advertise);
             assert_int_equal(read->networks[i].tick_ms, networks[i].tick_ms);
+            assert_int_equal(read->networks[i].recall_hours, networks[i].recall_hours);
             assert_int_equal(read->networks[i].start_wait_ms, networks[i].start_wait_ms);
             assert_int_equal(read->networks[i].peer_count, networks[i].peer_count);
             for (size_t p = 0; p < networks[i].peer_count; p++) {
@@ -90,6 +92,9 @@ test_mistakes_are_named_with_their_line(void **state)
          "c.yaml:5: listen: '7001' is not tcp://host:port"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    tick_ms: 010\n",
          "c.yaml:5: tick_ms: '010' is not a number"},
+        {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    recall_overdue_hours: "
+         "8761\n",
+         "c.yaml:5: recall_overdue_hours: '8761' is not a number of hours"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n  - name: a.cn\n",
          "'a.cn' stands there twice"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    peers: [\"h/2\"]\n",
