@@ -34,10 +34,15 @@ fi
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/huren-planted.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 # What is tracked, as it is here (changes not yet committed included).
-git ls-files -z | while IFS= read -r -d '' file; do
-    [ -f "$file" ] && printf '%s\0' "$file"
-done | tar --null -T - -cf - | tar -xf - -C "$scratch"
+if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+    git ls-files -z | while IFS= read -r -d '' file; do
+        if [ -f "$file" ]; then printf '%s\0' "$file"; fi
+    done | tar --null -T - -cf - | tar -xf - -C "$scratch"
+else
+    tar --exclude=./build --exclude=./.git -cf - . | tar -xf - -C "$scratch"
+fi
 cd "$scratch"
+export CCACHE_BASEDIR=$scratch CCACHE_NOHASHDIR=1 # what was compiled before is found again
 git init -q . # so that git apply takes this folder for its root
 
 broken=0

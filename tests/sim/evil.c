@@ -6,10 +6,42 @@
 
 /* ---- frames on their way ---- */
 
+/* A line under an offered head that looks like a witness's, by a key of nobody. */
+static void
+add_stranger(struct world *w, struct message *m)
+{
+    static const char payload[] =
+        "qqqqqgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==";
+    static uint8_t note[MESSAGE_BYTES_MAX];
+    char name[KEY_NAME_CHARS_MAX + 1];
+    const struct member *who = &w->members[sim_below(&w->rng, (uint64_t)w->member_count)];
+    Hr__HeadTell *tell = hr__head_tell__unpack(NULL, m->message_count, m->bytes);
+    if (tell != NULL && tell->cosigned.len > 0 && tell->cosigned.len < 4096) {
+        memcpy(note, tell->cosigned.data, tell->cosigned.len);
+        origin_witness_name(SIM_NETWORK, who->institution, name);
+        int more = snprintf((char *)note + tell->cosigned.len, 512, "\xe2\x80\x94 %s %s\n",
+                            name, payload);
+        ProtobufCBinaryData kept = tell->cosigned;
+        tell->cosigned = (ProtobufCBinaryData){kept.len + (size_t)more, note};
+        m->message_count = hr__head_tell__pack(tell, m->bytes); /* of FRAME_BYTES_MAX bytes */
+        tell->cosigned = kept;
+    }
+    if (tell != NULL) {
+        hr__head_tell__free_unpacked(tell, NULL);
+    }
+}
+
 void
 evil_frame(struct world *w, struct node *n, struct message *m)
 {
     if (n->evil != EVIL_FORGER || !sim_percent(&w->rng, 40)) {
+        return;
+    }
+    bool tells =
+        m->kind == (FRAME_HEAD | FRAME_ANSWER) || (m->kind == FRAME_HEAD && m->request == 0);
+    if (tells && sim_percent(&w->rng, 60)) {
+        add_stranger(w, m);
         return;
     }
     /* A tile, an entry, a record, or the message itself: a head, a line. */

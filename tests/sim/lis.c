@@ -246,6 +246,9 @@ send_one(struct world *w, struct node *n, struct publisher *p, const struct lis_
     enum status st = publisher_add(p, &report, m->version == 0 ? 1 : 0,
                                    (const uint8_t(*)[KEY_BYTES])random, &plan, &fatal);
     CHECK(w, "I1", st == STATUS_OK, "%s: report %s: %s", n->institution, id, status_text(st));
+    sim_say(w, n, "is sent R%u %s%u: outcome %d, %zu steps, first of kind %d", m->report,
+            m->version == 0 ? "withdrawn, " : "version ", version, (int)plan.outcome,
+            plan.count, plan.count > 0 ? (int)plan.steps[0].what : 0);
     CHECK(w, "I3", plan.outcome != PUBLISH_NO_IDENTIFIER && plan.outcome != PUBLISH_NO_TIME,
           "%s: report %s is not published", n->institution, id);
 }

@@ -146,6 +146,24 @@ node_reload_charter(struct world *w, struct node *n)
     store_abort(t);
 }
 
+/* As the engine does when a home is opened: the own log is there, and ours. */
+static void
+make_own_log(struct world *w, struct node *n)
+{
+    struct store_txn *t = NULL;
+    uint32_t id;
+    enum status st = store_begin_write(n->store, STORE_PUBLISH, 4096, &t);
+    CHECK(w, "I1", st == STATUS_OK, "%s: write: %s", n->institution, status_text(st));
+    st = store_log_create(t, view_of_text(n->origin), STORE_LOG_OWN, 0, &id);
+    if (st == STATUS_OK) {
+        st = store_commit(t);
+    } else {
+        store_abort(t);
+        st = st == STATUS_EXISTS ? STATUS_OK : st;
+    }
+    CHECK(w, "I1", st == STATUS_OK, "%s: own log: %s", n->institution, status_text(st));
+}
+
 void
 node_start(struct world *w, struct node *n)
 {
@@ -159,6 +177,7 @@ node_start(struct world *w, struct node *n)
     }
     n->up = true;
     w->lives[n->number]++;
+    make_own_log(w, n);
     if (n->born) {
         authority_deliver(w, n, 0);
     }
