@@ -15,6 +15,9 @@ void node_stop(struct world *w, struct node *n);
 /* Stop at once; it comes back by itself. */
 void node_crash(struct world *w, struct node *n, const char *where);
 
+/* By chance: is this the moment at which the process is killed? */
+bool node_dies(struct world *w);
+
 /* Give the machine an event, do what it says. */
 void node_event(struct world *w, struct node *n, struct gossip_event *e);
 

@@ -30,7 +30,9 @@ world_begin(struct world *w, const struct sim_options *o, const char *scenario, 
             int extra_nodes, int witnesses)
 {
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    struct sim_result *result = w->result;
     memset(w, 0, sizeof *w);
+    w->result = result;
     sim_world = w;
     w->seed = o->seed;
     w->scenario = scenario;

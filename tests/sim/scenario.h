@@ -4,6 +4,8 @@
 
 #include "tests/sim/world.h"
 
+enum { SETTLE_MS_MAX = 900 * 1000 }; /* I7; what it took is reported */
+
 struct sim_options {
     const char *scenario; /* "mixed": by seed */
     uint64_t seed;

@@ -108,6 +108,7 @@ struct document {
 struct world {
     uint64_t seed;
     const char *scenario;
+    struct sim_result *result; /* what the run tells (scenario.h) */
     struct sim_rng rng;
     struct sim_queue queue;
     int64_t now_ms;
@@ -124,10 +125,10 @@ struct world {
     int64_t delay_ms;
     int64_t publish_ms; /* mean time between publications of a node; 0: none */
     unsigned publish_most;
-    bool *cut;   /* [from * count + to] */
+    bool *cut;    /* [from * count + to] */
     bool auditor; /* the first member is one */
-    bool secure; /* sessions are encrypted streams, else frames alone */
-    bool big;    /* many honest nodes: check the end, not each event */
+    bool secure;  /* sessions are encrypted streams, else frames alone */
+    bool big;     /* many honest nodes: check the end, not each event */
     /* charter */
     struct document documents[SIM_DOCUMENTS_MAX];
     size_t document_count;
