@@ -869,6 +869,7 @@ sweep(struct step *s)
             sweep_one(s);
         }
     }
+    r->sweep_ms = s->e->now_ms + RECALL_SWEEP_PACE_MS; /* years of use: no hurry */
 }
 
 /* ---- the machine ---- */

@@ -40,7 +40,8 @@ enum {
     RECALL_DIALS_AT_ONCE = 8,       /* in one step */
     RECALL_SWEEP_MS = 600000,       /* between sweeps */
     RECALL_SWEEP_FIRST_MS = 5000,   /* after the start */
-    RECALL_SWEEP_ROWS = 128,        /* in one step */
+    RECALL_SWEEP_ROWS = 128,        /* in one step, */
+    RECALL_SWEEP_PACE_MS = 100,     /* then this pause */
     RECALL_SCAN_ENTRIES = 2048,     /* of our log in one step */
     RECALL_WRITES_MAX = 256,        /* under way for one peer */
     RECALL_BUDGET = 8192,           /* new rows of one peer at once, */

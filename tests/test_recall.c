@@ -635,9 +635,12 @@ test_an_issuer_that_forgot_who_relied_is_told_by_who_finds_it_in_its_copy(void *
     (void)state;
     open_world(5);
     struct node *h0 = &nodes[0];
+    for (unsigned i = 0; i < 2 * RECALL_SWEEP_ROWS; i++) { /* more than one step looks at */
+        use(&nodes[1], h0, publish(h0, (uint8_t)(100 + i % 100), 0, 0, 7));
+    }
     uint64_t a = publish(h0, 1, 0, 0, 7);
     use(&nodes[1], h0, a);
-    run(5000, 100, false);
+    run(30000, 100, false);
     struct store_txn *t;
     struct recall_row row = recall_row_of(RECALL_RELYING, "h1", h0->pub, a);
     OK(store_begin_write(h0->store, STORE_EXCHANGE, 4096, &t));
