@@ -842,6 +842,19 @@ seal_to(struct member_build *b, Hr__MemberRow *row)
     return STATUS_OK;
 }
 
+/* Who left, or whose keys were revoked, keeps what it had: what was sealed to it
+ * before, and no epoch more. */
+static void
+keep_sealed(struct member_build *b, Hr__MemberRow *row)
+{
+    const Hr__MemberRow *before = find_before(b, row->institution);
+    bool out = row->left[0] != 0 || (row->n_keys > 0 && row->keys[row->n_keys - 1]->to != 0);
+    if (before != NULL && out) {
+        row->network_keys = before->network_keys;
+        row->n_network_keys = before->n_network_keys;
+    }
+}
+
 /* ---- all ------------------------------------------------------------------ */
 
 static enum status
@@ -905,7 +918,11 @@ charter_source_members(struct charter_source *s)
         (st = advance_epoch(b, &highest)) == STATUS_OK) {
         st = add_epochs_row(b);
         for (size_t i = 0; st == STATUS_OK && i < b->count; i++) {
-            st = b->sealed[i] ? seal_to(b, b->rows[i]) : STATUS_OK;
+            if (b->sealed[i]) {
+                st = seal_to(b, b->rows[i]);
+            } else {
+                keep_sealed(b, b->rows[i]);
+            }
         }
     }
     sodium_memzero(&b->keys, sizeof b->keys);

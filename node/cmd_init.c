@@ -21,7 +21,7 @@ enum { CONFIG_TEXT_BYTES = 16 * 1024 };
 
 const char cmd_init_help[] =
     "usage: huren init --institution CODE --name NAME [--network NET]... [--home DIR]\n"
-    "                  [--listen URL] [--advertise URL] [--passphrase-file FILE]\n"
+    "                  [--listen URL] [--advertise URL] [--passphrase-file FILE] [--again]\n"
     "       huren init --network NET [--home DIR] [--listen URL] [--advertise URL]\n"
     "\n"
     "The first form makes the home of an institution: its secret seed (HOME/seed, 0600),\n"
@@ -36,12 +36,24 @@ const char cmd_init_help[] =
     "  --network NET           name of a network, which reads like a DNS name\n"
     "  --listen URL            tcp://host:port where the node answers others\n"
     "  --advertise URL         what others dial, when that is another address\n"
+    "  --again                 the seed of this institution was lost, or all of its home: see\n"
+    "                          below\n"
     "  --passphrase-file FILE  put the seed under this passphrase; config.yaml names the\n"
     "                          file, which only its owner may read\n"
     "\n"
     "example:\n"
     "  huren init --institution 420581001 --name 'First People''s Hospital' \\\n"
     "        --network yx-county.hb.cn --listen tcp://10.1.0.5:7411 --home /var/lib/huren\n"
+    "\n"
+    "When seed and home are lost: huren init --again makes a new home for the same\n"
+    "institution, with new keys.  Hand over its join file; the authority asks back, and "
+    "writes\n"
+    "keys_lost: yes beside join: in members.yaml (or revoked: TIME, if somebody may have the\n"
+    "old seed).  Then adopt root and members, run huren serve, and wait until huren status\n"
+    "says signing: the home waits for the witnesses, takes what it had published back from\n"
+    "other members, and goes on in the same log under the new keys.  At last import this\n"
+    "hospital's reports again: records seal to the same bytes, so nothing is published twice.\n"
+    "Held reports, whose keys are lost, are withdrawn and published anew.\n"
     "\n"
     "Back the seed up on paper or a stick: without it the home cannot be restored.\n"
     "\n"
@@ -51,6 +63,7 @@ struct init {
     const char *institution, *name, *listen, *advertise, *passphrase_file;
     const char *networks[CONFIG_NETWORKS_MAX];
     size_t network_count;
+    bool again;
     uint8_t *passphrase;
     size_t passphrase_count;
     char passphrase_path[FILE_PATH_CHARS_MAX]; /* absolute */
@@ -101,7 +114,7 @@ write_config(struct cli *cli, const struct config *c)
 
 /* Make the store's files, so that read-only commands find them. */
 static int
-make_store(struct cli *cli)
+make_store(struct cli *cli, bool again)
 {
     struct store_options options = {.read_only = false};
     struct store *store;
@@ -114,6 +127,9 @@ make_store(struct cli *cli)
         return cli_error(cli, CLI_TROUBLE, "store %s: %s", path, status_text(st));
     }
     store_close(store);
+    if (again) {
+        return CLI_YES; /* much was signed: the first start waits for the witnesses */
+    }
     /* Nothing was signed yet, on this machine with this data file: the first
      * start is a clean one (DESIGN 10). */
     char error[HOME_IO_ERROR_CHARS];
@@ -183,7 +199,8 @@ make_home(struct cli *cli, const struct init *in)
                      key_error) != STATUS_OK) {
         return cli_error(cli, CLI_TROUBLE, "%s", key_error);
     }
-    if ((code = make_store(cli)) != CLI_YES || (code = write_config(cli, &c)) != CLI_YES) {
+    if ((code = make_store(cli, in->again)) != CLI_YES ||
+        (code = write_config(cli, &c)) != CLI_YES) {
         return code;
     }
     if (!cli->json) {
@@ -362,6 +379,7 @@ cmd_init(struct cli *cli, int argc, char **argv)
                                    {"--listen", listen, 1, 0},
                                    {"--advertise", advertise, 1, 0},
                                    {"--passphrase-file", passphrase, 1, 0},
+                                   {"--again", NULL, 0, 0},
                                    {NULL, NULL, 0, 0}};
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
@@ -375,6 +393,7 @@ cmd_init(struct cli *cli, int argc, char **argv)
     in.advertise = advertise[0];
     in.passphrase_file = passphrase[0];
     in.network_count = options[2].count;
+    in.again = options[6].count > 0;
     for (size_t i = 0; i < in.network_count; i++) {
         if (origin_vet_network(in.networks[i]) != STATUS_OK) {
             return cli_error(
@@ -387,6 +406,13 @@ cmd_init(struct cli *cli, int argc, char **argv)
     if (in.passphrase_file != NULL && !take_passphrase(cli, &in)) {
         free(in.passphrase);
         return CLI_TROUBLE;
+    }
+    if (in.again && home_io_is_home(cli->home)) {
+        free(in.passphrase);
+        return cli_error(cli, CLI_TROUBLE,
+                         "%s is a home already: --again is for a new one, after its seed was "
+                         "lost; huren keys rotate makes new keys where it is not",
+                         cli->home);
     }
     int code = home_io_is_home(cli->home) ? extend_home(cli, &in) : make_home(cli, &in);
     if (in.passphrase != NULL) {

@@ -219,7 +219,7 @@ judge_epochs(struct lookup *l, struct store_txn *txn, struct candidates *found)
     for (size_t i = 0; i < found->count; i++) {
         struct candidate *c = &found->at[i];
         const Hr__NetworkEpoch *e = charter_epoch(l->place.charter, c->epoch);
-        if (e != NULL && (e->ended == 0 || l->question.at_s < (int64_t)e->ended)) {
+        if (e == NULL || e->ended == 0 || l->question.at_s < (int64_t)e->ended) {
             continue;
         }
         if (last == NULL || last->log != c->log || last->epoch != c->epoch) {
@@ -255,7 +255,7 @@ find_leaves(struct lookup *l, struct store_txn *txn)
     st = judge_epochs(l, txn, &found);
     l->findings = found.findings;
     l->left_out = found.left_out;
-    st = take_leaves(l, txn, &found);
+    st = st == STATUS_OK ? take_leaves(l, txn, &found) : st;
     candidates_free(&found);
     return st;
 }

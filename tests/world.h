@@ -43,6 +43,7 @@ struct world_options {
     unsigned listings, rounds; /* further ones of h0, before the one that counts */
     int64_t key_to_s;          /* the keys of h0 end */
     bool key_revoked;          /* and are revoked */
+    uint64_t epoch_ended_s;    /* the charter names epochs 1, which ended then, and 2 */
     const char *left;          /* first day on which h0 is no member */
     const char *annex;         /* CSV of an annex that the charter names, in hand */
 };
@@ -77,7 +78,10 @@ world_members(const struct world_options *o)
     Hr__Listing *listings = calloc(WORLD_PERIODS_MAX, sizeof *listings);
     Hr__Listing **of_first = calloc(WORLD_PERIODS_MAX, sizeof *of_first);
     Hr__Listing **others[WORLD_HOUSES];
-    ProtobufCMessage *rows[WORLD_HOUSES];
+    ProtobufCMessage *rows[WORLD_HOUSES + 1];
+    Hr__MemberRow epochs_row;
+    Hr__NetworkEpoch epochs[2], *epoch_list[2] = {&epochs[0], &epochs[1]};
+    uint8_t check[NETWORK_KEY_CHECK_BYTES] = {1};
     unsigned n = o->listings;
     assert_true(n < WORLD_PERIODS_MAX);
     for (unsigned i = 0; i <= n; i++) {
@@ -102,7 +106,22 @@ world_members(const struct world_options *o)
     }
     struct charter_head head = fixture_head(CHARTER_MEMBERS, 1);
     head.stale_after_s = o->members_stale ? FIXTURE_NOW - 60 : head.stale_after_s;
-    struct fixture_doc d = fixture_build(head, rows, WORLD_HOUSES, 1);
+    hr__member_row__init(&epochs_row);
+    for (unsigned i = 0; i < 2; i++) {
+        hr__network_epoch__init(&epochs[i]);
+        epochs[i].epoch = i + 1;
+        epochs[i].check = (ProtobufCBinaryData){sizeof check, check};
+        epochs[i].from = i == 0 ? 1 : o->epoch_ended_s;
+        epochs[i].ended = i == 0 ? o->epoch_ended_s : 0;
+    }
+    epochs_row.epochs = epoch_list;
+    epochs_row.n_epochs = 2;
+    rows[WORLD_HOUSES] = &epochs_row.base;
+    if (o->epoch_ended_s != 0) { /* that row comes first */
+        memmove(&rows[1], &rows[0], WORLD_HOUSES * sizeof *rows);
+        rows[0] = &epochs_row.base;
+    }
+    struct fixture_doc d = fixture_build(head, rows, WORLD_HOUSES + (o->epoch_ended_s != 0), 1);
     free(m);
     free(listings);
     free(of_first);
