@@ -45,20 +45,21 @@ who_was_there_refuses_what_comes_later_and_who_was_away_refuses_nothing_wrongly(
     for (int round = 0; round < 3000; round++) {
         bool there = round % 2 == 0; /* else: off at some time, and back later */
         struct epoch_marks marks = {UINT64_MAX, UINT64_MAX};
-        int64_t now = ended_s - 86400 * (1 + rand() % 30), up_s = now, cosigned_s = 0;
+        int64_t now = ended_s - 86400 * (1 + rand() % 30), up_s = now, cosigned_s = 0,
+                copied_s = 0;
         int64_t off_s = there ? INT64_MAX : now + 86400 * (rand() % 120);
         int64_t back_s = there ? INT64_MAX : off_s + 86400 * (rand() % 120);
         uint64_t log = 0, copy = 0, in_time = 0, at_end = 0;
         while (now < ended_s + EPOCH_LATE_S + 200 * 86400) {
             bool off = now >= off_s && now < back_s;
-            if (!there && now >= back_s && up_s < back_s) {
-                up_s = now;
-            }
-            if (!off && rand() % 3 != 0) { /* gossip and the clock turn together */
+            bool back = !there && now >= back_s && up_s < back_s;
+            up_s = back ? now : up_s;
+            if (!off && !back) { /* just back, it has not heard of anything yet */
                 copy = log;
+                copied_s = cosigned_s;
             }
-            if (!off && copy == log) {
-                struct epoch_copy c = {copy, copy, cosigned_s};
+            if (!off) {
+                struct epoch_copy c = {copy, copy, copied_s};
                 (void)epochs_note(&marks, &c, ended_s, up_s, now);
             }
             if (there && marks.closed != UINT64_MAX && marks.closed < log) {
@@ -150,7 +151,7 @@ a_look_up_shows_late_ones_and_refuses_later_ones(void **state)
     look(&(struct epoch_marks){0, UINT64_MAX}, ended, 1, true, 0);
     look(&(struct epoch_marks){0, 1}, ended, 1, true, 0);
     look(&(struct epoch_marks){0, 0}, ended, 0, false, 1);
-    look(&(struct epoch_marks){0, 0}, 0, 1, false, 0); /* no epoch has ended */
+    look(&(struct epoch_marks){0, 0}, 0, 1, false, 0);               /* no epoch has ended */
     look(&(struct epoch_marks){0, 0}, FIXTURE_NOW + 1, 1, false, 0); /* not yet */
 }
 
