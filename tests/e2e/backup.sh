@@ -78,6 +78,8 @@ grep -q "not a clean start" "$A/h1/serve.log" || fail "a restored home passes fo
 [ "$(state "$A/h1")" = waiting ] || fail "a restored home, alone: $(state "$A/h1")"
 for h in h2 regulator; do scripts/alliance.sh start "$A/$h"; done
 wait_status "$A/h1" 60 "log['h1/pub']['size'] == 215 and n['signing']['pub']['state'] == 'open'"
+expect 0 --home "$A/h1" audit verify # entries without records are no damage
+out_has "unlinked"
 expect 0 --home "$A/h1" import "$work/a.hl7" "$work/b.hl7" "$work/c.hl7"
 out_has "215 there already"
 for i in 3 100 304; do
@@ -87,3 +89,4 @@ done
 expect 0 --home "$A/h2" --json status
 json "nobody knows a fork" "not any(l['frozen'] for n in o['networks'] for l in n['logs'])" <"$work/out"
 json "nothing was published twice" "[l['size'] for n in o['networks'] for l in n['logs'] if l['origin'].endswith('/h1/pub')] == [215]" <"$work/out"
+expect 0 --home "$A/h1" audit verify
