@@ -382,7 +382,8 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
         log_source(log, p->session, size);
         return;
     }
-    if (log->frozen || size == 0 || !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
+    if (log->frozen || log->fork_theirs.count > 0 || size == 0 ||
+        !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
         return;
     }
     enum status st =
@@ -440,7 +441,7 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
     struct hash root;
     struct view stored = {0};
     struct witness_head head;
-    if (log->frozen || !peek(note, log, &size, &root) ||
+    if (log->frozen || log->fork_theirs.count > 0 || !peek(note, log, &size, &root) ||
         (log->has_offered && size < log->offered_size) || size < log->offer_size) {
         return;
     }
@@ -503,6 +504,49 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
     log->offer_root = root;
 }
 
+/* A fork is proven, and `note` is the head up to which the peer serves the log: if a
+ * majority of the witnesses cosigned it and our copy is smaller, the copy is filled
+ * first, since nobody takes anything of a frozen log. */
+static void
+fork_fill(struct step *s, struct gpeer *p, struct glog *log, struct view note)
+{
+    uint64_t size = 0;
+    struct hash root;
+    struct witness_head head;
+    uint8_t *kept = gossip_update_take(s->u, NOTE_BYTES_MAX);
+    uint8_t *plain = gossip_update_take(s->u, NOTE_BYTES_MAX);
+    size_t count = 0, plain_count = 0;
+    if (kept == NULL || plain == NULL) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    if (log->own || log->frozen || log->fork_theirs.count == 0 || log->fork_after > 0 ||
+        log->ticket != 0 || note.count == 0 || !log_wants_entries(s->g, log) ||
+        !peek(note, log, &size, &root) || size <= log->size ||
+        !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
+        return;
+    }
+    const struct witness_keys *keys = log_keys(s->g, log);
+    if (witness_open(note, view_of_text(log->origin), keys, s->e->now_s, &head) != STATUS_OK ||
+        2 * head.cosigned <= keys->witness_count ||
+        witness_keep(note, head.lines, kept, &count) != STATUS_OK ||
+        witness_keep(note, head.log_lines, plain, &plain_count) != STATUS_OK) {
+        return;
+    }
+    log_drop_sync(s->g, log);
+    bytes_clear(&log->check);
+    if (!bytes_set(&log->wanted, (struct view){plain, plain_count}) ||
+        !bytes_set(&log->offer, (struct view){kept, count})) {
+        step_fail(s, STATUS_NO_MEMORY);
+        return;
+    }
+    log->wanted_size = log->offer_size = log->fork_after = size;
+    log->wanted_root = log->offer_root = root;
+    log->wanted_hops = 2;
+    log->fork_by_ms = s->e->now_ms + GOSSIP_FORK_FILL_MS;
+    log_source(log, p->session, size);
+}
+
 void
 head_told(struct step *s, struct gpeer *p, struct view message, bool answer, struct glog *asked)
 {
@@ -523,6 +567,7 @@ head_told(struct step *s, struct gpeer *p, struct view message, bool answer, str
         uint32_t hops = answer || tell->hops > 0 ? 2 : 1;
         if (log != NULL && tell->fork.len > 0) {
             head_forked(s, p, log, (struct view){tell->fork.data, tell->fork.len});
+            fork_fill(s, p, log, (struct view){tell->cosigned.data, tell->cosigned.len});
         }
         if (log != NULL && tell->note.len > 0) {
             head_note(s, p, log, (struct view){tell->note.data, tell->note.len}, hops);
@@ -599,7 +644,10 @@ head_send(struct step *s, struct glog *log, uint32_t session, uint32_t hops)
     struct view note = {0}, cosigned = {0}, proof = {0};
     if (log->frozen &&
         gossip_fork_proof(s->e->txn, s->g->network, view_of_text(log->origin), &proof)) {
-        tell(s, log, session, hops, (struct view){0}, (struct view){0}, proof);
+        if (store_note_get(s->e->txn, log->id, STORE_NOTE_OFFERED, &cosigned) != STATUS_OK) {
+            cosigned = (struct view){0};
+        }
+        tell(s, log, session, hops, (struct view){0}, cosigned, proof);
         return;
     }
     if (log->fork_theirs.count > 0) { /* both sides, for others to compare with their copies */

@@ -498,6 +498,7 @@ sync_answered(struct step *s, const struct greq *r, struct view message, struct 
         struct sync_fork at;
         bool seen = sync_fork(log->sync, &at);
         log->target = (struct bytes){0};
+        log->fork_after = 0; /* our copy is on the other side: freeze it as it is */
         head_fork(s, log, bytes_view(&theirs), seen ? &at : NULL);
         bytes_clear(&theirs);
         log_drop_sync(s->g, log);

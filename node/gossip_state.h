@@ -51,6 +51,7 @@ enum {
     GOSSIP_BLOB_TRIES_MAX = 30,
     GOSSIP_REFUSED_MAX = 64,
     GOSSIP_WITNESS_SETTLE_MS = 15 * 1000,
+    GOSSIP_FORK_FILL_MS = 60 * 1000, /* how long a log that forked is still filled up */
 };
 
 /* Spaces of store_kv that gossip uses. */
@@ -125,7 +126,9 @@ struct glog {
     uint32_t wanted_hops; /* of the next head, once it is stored; above 1: not passed on */
     int64_t pushed_ms, offered_ms;
     struct bytes fork_ours, fork_theirs, fork_proof; /* to be stored */
-    bool fork_shown; /* a proof is stored that convinces others */
+    uint64_t fork_after; /* first our copy is filled up to this undisputed head, */
+    int64_t fork_by_ms;  /* but not longer than until then */
+    bool fork_shown;     /* a proof is stored that convinces others */
     /* storing */
     uint64_t ticket; /* a store action is out; 0: none */
     enum gossip_action_type storing;

@@ -34,7 +34,9 @@ copy(struct step *s, struct view v)
 static bool
 store_fork(struct step *s, struct glog *log)
 {
-    if (log->fork_theirs.count == 0) {
+    if (log->fork_theirs.count == 0 ||
+        (log->fork_after > 0 && s->e->now_ms < log->fork_by_ms &&
+         (log->size < log->fork_after || log->offered_size < log->fork_after))) {
         return false;
     }
     struct view ours = copy(s, bytes_view(&log->fork_ours));

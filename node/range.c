@@ -118,6 +118,12 @@ answer_head(struct store_txn *t, const struct range_asker *asker, const Hr__Head
     if ((log.flags & STORE_LOG_FROZEN) != 0 &&
         gossip_fork_proof(t, asker->network, log.origin, &note)) {
         tell->fork = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
+        if (store_note_get(t, log.id, STORE_NOTE_OFFERED, &note) == STATUS_OK &&
+            note.count + tell->fork.len + 1024 <
+                MESSAGE_BYTES_MAX) { /* what it is served up to */
+            tell->cosigned =
+                (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
+        }
         return STATUS_OK;
     }
     if (store_note_get(t, log.id, STORE_NOTE_HEAD, &note) == STATUS_OK) {
