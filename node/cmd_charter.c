@@ -21,6 +21,7 @@
 #include "node/home_io.h"
 #include "node/keyfile_io.h"
 #include "node/origin.h"
+#include "node/passphrase_io.h"
 #include "proto/text.h"
 
 enum { KEYS_PER_CALL_MAX = 16 };
@@ -146,33 +147,6 @@ charter_new(struct cli *cli, int argc, char **argv)
 
 /* ---- keygen --------------------------------------------------------------- */
 
-/* The first line of a file that only its owner may read. */
-static bool
-read_passphrase(struct cli *cli, const char *path, uint8_t **out, size_t *count)
-{
-    char error[FILE_ERROR_CHARS];
-    struct stat sb;
-    if (strcmp(path, "-") != 0 && stat(path, &sb) == 0 &&
-        (sb.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        cli_error(cli, CLI_TROUBLE, "passphrase file %s: others may read it; chmod 600 it",
-                  path);
-        return false;
-    }
-    if (file_read(path, KEYFILE_PASSPHRASE_BYTES_MAX + 2, out, count, error) != STATUS_OK) {
-        cli_error(cli, CLI_TROUBLE, "%s", error);
-        return false;
-    }
-    while (*count > 0 && ((*out)[*count - 1] == '\n' || (*out)[*count - 1] == '\r')) {
-        (*count)--;
-    }
-    if (*count == 0) {
-        free(*out);
-        cli_error(cli, CLI_TROUBLE, "passphrase file %s is empty", path);
-        return false;
-    }
-    return true;
-}
-
 static int
 write_public(struct cli *cli, const char *name, const char *secret_path,
              const uint8_t public_key[KEY_BYTES])
@@ -226,7 +200,7 @@ charter_keygen(struct cli *cli, int argc, char **argv)
                  o[0].count > 0 ? "" : ".key") >= (int)sizeof path) {
         return cli_error(cli, CLI_TROUBLE, "the name of the file is too long");
     }
-    if (o[1].count > 0 && !read_passphrase(cli, passphrase_file[0], &passphrase, &count)) {
+    if (o[1].count > 0 && !passphrase_read(cli, passphrase_file[0], &passphrase, &count)) {
         return CLI_TROUBLE;
     }
     struct keyfile key = {.kind = KEYFILE_SIGNING};
@@ -381,7 +355,7 @@ charter_sign_command(struct cli *cli, int argc, char **argv)
         return code;
     }
     if (options[2].count > 0 &&
-        !read_passphrase(cli, passphrase_file[0], &passphrase, &passphrase_count)) {
+        !passphrase_read(cli, passphrase_file[0], &passphrase, &passphrase_count)) {
         charter_opened_free(&doc);
         return CLI_TROUBLE;
     }

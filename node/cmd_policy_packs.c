@@ -9,6 +9,7 @@
 #include "node/cmd_policy.h"
 #include "node/keyfile_io.h"
 #include "node/pack_file.h"
+#include "node/passphrase_io.h"
 #include "node/policy_home_io.h"
 #include "node/policy_io.h"
 
@@ -38,12 +39,14 @@ const char cmd_policy_check_help[] =
     "exit codes: 0 all are good; 1 one is not; 2 could not be read\n";
 
 const char cmd_policy_build_help[] =
-    "usage: huren policy build DIR [-o FILE] [--key KEYFILE]\n"
-    "       huren policy build --annex CSV --pack ID --version N [-o FILE] [--key KEYFILE]\n"
+    "usage: huren policy build DIR [-o FILE] [--key KEYFILE [--passphrase-file FILE]]\n"
+    "       huren policy build --annex CSV --pack ID --version N [-o FILE]\n"
+    "                          [--key KEYFILE [--passphrase-file FILE]]\n"
     "\n"
     "Compiles a pack, runs its vectors and writes one file, DIR's id and version with\n"
-    "the suffix .hrpack unless -o names another.  With --key (a huren signing key\n"
-    "without passphrase) the file is signed.  Prints the address of the pack: the\n"
+    "the suffix .hrpack unless -o names another.  With --key (a signing key, as huren\n"
+    "charter keygen makes) the file is signed; a locked key is opened with the passphrase\n"
+    "in --passphrase-file (- for standard input).  Prints the address of the pack: the\n"
     "SHA-256 that names its rules and vectors, whoever signs.\n"
     "With --annex the file is an item list that came later: CSV with the columns code,\n"
     "limit_days (empty: no limit) and citation.\n"
@@ -323,12 +326,13 @@ cmd_policy_check(struct cli *cli, int argc, char **argv)
 /* ---- build ------------------------------------------------------------------- */
 
 static enum status
-read_signer(const char *path, struct note_signer *signer, char error[ERROR_CHARS])
+read_signer(const char *path, struct view passphrase, struct note_signer *signer,
+            char error[ERROR_CHARS])
 {
     struct keyfile key;
     _Static_assert(KEYFILE_IO_ERROR_CHARS <= (int)ERROR_CHARS, "an error of keyfile_io fits");
     memset(signer, 0, sizeof *signer);
-    enum status st = keyfile_io_read(path, (struct view){NULL, 0}, &key, error);
+    enum status st = keyfile_io_read(path, passphrase, &key, error);
     if (st != STATUS_OK) {
         return st;
     }
@@ -441,17 +445,20 @@ build_annex(struct cli *cli, const struct policy_set *set, const char *path, con
 int
 cmd_policy_build(struct cli *cli, int argc, char **argv)
 {
-    const char *values[5][1] = {{NULL}, {NULL}, {NULL}, {NULL}, {NULL}};
-    enum { OUT, KEY, ANNEX, PACK, VERSION };
+    const char *values[6][1] = {{NULL}, {NULL}, {NULL}, {NULL}, {NULL}, {NULL}};
+    enum { OUT, KEY, ANNEX, PACK, VERSION, PASSPHRASE };
     struct cli_option options[] = {{"-o", values[OUT], 1, 0},
                                    {"--key", values[KEY], 1, 0},
                                    {"--annex", values[ANNEX], 1, 0},
                                    {"--pack", values[PACK], 1, 0},
                                    {"--version", values[VERSION], 1, 0},
+                                   {"--passphrase-file", values[PASSPHRASE], 1, 0},
                                    {NULL, NULL, 0, 0}};
     struct policy_set *set = NULL;
     struct note_signer signer;
     const struct note_signer *used = NULL;
+    uint8_t *passphrase = NULL;
+    size_t passphrase_bytes = 0;
     char error[ERROR_CHARS] = "";
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
@@ -465,10 +472,22 @@ cmd_policy_build(struct cli *cli, int argc, char **argv)
     if (sodium_init() < 0) {
         return cli_error(cli, CLI_TROUBLE, "libsodium did not start");
     }
+    if (values[PASSPHRASE][0] != NULL &&
+        (values[KEY][0] == NULL ||
+         !passphrase_read(cli, values[PASSPHRASE][0], &passphrase, &passphrase_bytes))) {
+        return values[KEY][0] == NULL
+                   ? cli_error(cli, CLI_TROUBLE, "--passphrase-file is for a --key")
+                   : CLI_TROUBLE;
+    }
     enum status st = policy_set_load_embedded(&set, error, sizeof error);
     if (st == STATUS_OK && values[KEY][0] != NULL) {
-        st = read_signer(values[KEY][0], &signer, error);
+        st = read_signer(values[KEY][0], (struct view){passphrase, passphrase_bytes}, &signer,
+                         error);
         used = &signer;
+    }
+    if (passphrase != NULL) {
+        sodium_memzero(passphrase, passphrase_bytes);
+        free(passphrase);
     }
     if (st == STATUS_OK) {
         st = annex ? build_annex(cli, set, values[ANNEX][0], values[PACK][0],
