@@ -370,10 +370,17 @@ write_built(struct cli *cli, struct pack_file *file, size_t count, const char *o
         return st;
     }
     to_hex(file->address.bytes, hex);
+    char vkey[NOTE_VKEY_BYTES_MAX] = "";
+    if (signer != NULL) {
+        note_key_encode(&signer->key, vkey);
+    }
     if (cli->json) {
         json_t *one = json_pack("{s:s, s:i, s:s, s:s, s:I, s:b}", "pack", file->id, "version",
                                 (int)file->version, "address", hex, "file", out_path, unit,
                                 (json_int_t)count, "signed", signer != NULL);
+        if (signer != NULL) {
+            json_object_set_new(one, "vkey", json_string(vkey));
+        }
         json_dumpf(one, cli->out, JSON_COMPACT);
         fputc('\n', cli->out);
         json_decref(one);
@@ -381,6 +388,9 @@ write_built(struct cli *cli, struct pack_file *file, size_t count, const char *o
         fprintf(cli->out, "%s: %s%s version %u, %zu %s, %s\n  address %s\n", out_path,
                 file->annex ? "annex of " : "", file->id, (unsigned)file->version, count, unit,
                 signer != NULL ? "signed" : "not signed", hex);
+        if (signer != NULL) {
+            fprintf(cli->out, "  verifier key, for huren policy check --vkey\n    %s\n", vkey);
+        }
     }
     return STATUS_OK;
 }
