@@ -187,7 +187,7 @@ print_recalls(struct call_sink *sink, const json_t *r)
     if (heard > 0) {
         engine_text(sink, false,
                     "  RECALLED by their issuers: %" JSON_INTEGER_FORMAT
-                    " results that were used here (huren recall list)\n",
+                    " results that were fetched or used here (huren recall list)\n",
                     heard);
     }
 }
