@@ -49,9 +49,14 @@
     "  - institution: h9             # a member that left stays, for old results\n"            \
     "    name: Township Hospital 9\n"                                                          \
     "    left: 2026-10-01\n"                                                                   \
+    "# new keys: put the new join file in place of the old one; it is signed with the old\n"   \
+    "#   keys.  If they were lost:        keys_lost: yes     (ask the hospital by "            \
+    "telephone)\n"                                                                             \
+    "#   If others may have them, since:  revoked: 2026-10-01T08:00:00+08:00\n"                \
+    "# a log that goes on for another:    linked: [yx-county.hb.cn/h9/pub/0a1b2c3d]\n"         \
     "# csv: members.csv              # instead of members, or beside it; columns:\n"           \
     "#   join,institution,name,level,grade,ownership,assessed,territory,alliances,\n"          \
-    "#   addresses,roles,listings,left,network_key\n"                                          \
+    "#   addresses,roles,listings,left,network_key,revoked,keys_lost\n"                        \
     "#   lists divided by ';': alliances id:kind, listings pack:status:from:to:reason,\n"      \
     "#   \"none\" for known to be none\n"
 

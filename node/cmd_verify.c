@@ -238,6 +238,12 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
             json_string_value(json_object_get(o, "origin")),
             json_integer_value(json_object_get(o, "size")));
     fprintf(cli->out, "  cosigned by %zu of %zu witnesses\n", f->cosigned_by, f->cosigned_of);
+    json_t *key = json_object_get(o, "log_key");
+    if (key != NULL) {
+        fprintf(cli->out, "  its log key %s %s; a witness saw this head before\n",
+                json_is_true(json_object_get(key, "revoked")) ? "is revoked since" : "ended at",
+                json_string_value(json_object_get(key, "ended")));
+    }
     const char *kind;
     json_t *d;
     json_object_foreach(json_object_get(o, "charter"), kind, d)

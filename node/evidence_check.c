@@ -218,7 +218,13 @@ check_maker(struct checking *k)
     memcpy(text, EVIDENCE_HEAD, EVIDENCE_HEAD_BYTES);
     hr__evidence__pack(&e, text + EVIDENCE_HEAD_BYTES);
     bool good = false;
+    int64_t made_s = (int64_t)(k->e->made_at_ms / 1000);
     for (size_t i = 0; i < m->n_keys && !good; i++) { /* old keys stay good for old files */
+        int64_t end = charter_log_key_end(m->keys[i]);
+        if ((end != 0 && made_s >= end) ||
+            made_s < (int64_t)m->keys[i]->from - CHARTER_SKEW_S_MAX) {
+            continue; /* it signed nothing then */
+        }
         good =
             m->keys[i]->statement.len == KEY_BYTES &&
             crypto_sign_verify_detached(k->e->signature.data, text, EVIDENCE_HEAD_BYTES + body,
@@ -226,9 +232,11 @@ check_maker(struct checking *k)
     }
     free(text);
     return good ? STATUS_OK
-                : evidence_no(k, STATUS_BAD_SIGNATURE,
-                              "it was altered after %s made it: its signature does not match",
-                              m->institution);
+                : evidence_no(
+                      k, STATUS_BAD_SIGNATURE,
+                      "it was altered after %s made it, or signed with a key that was not "
+                      "in force then: its signature does not match",
+                      m->institution);
 }
 
 /* ---- the log ---- */
@@ -282,6 +290,7 @@ check_log(struct checking *k)
                                              k->now_s, &oldest_s, NULL);
     /* What was logged before a key ended or a member left stays valid (DESIGN 7);
      * that it was before, a witness must say. */
+    k->signed_by = charter_log_key_set(m, keys[by].public_key);
     int64_t to = charter_log_key_to(m, keys[by].public_key);
     int64_t at_s = k->found->cosigned_by > 0 ? oldest_s : k->now_s;
     if ((to > 0 && at_s >= to) || !charter_is_member(m, at_s)) {

@@ -282,6 +282,13 @@ evidence_describe(const struct checking *k)
     json_object_set_new(o, "cosigned",
                         json_pack("{s:I,s:I}", "by", (json_int_t)k->found->cosigned_by, "of",
                                   (json_int_t)k->found->cosigned_of));
+    if (k->signed_by != NULL && k->signed_by->to != 0) {
+        char ended[26];
+        decision_time((int64_t)k->signed_by->to, ended);
+        json_object_set_new(
+            o, "log_key",
+            json_pack("{s:s,s:b}", "ended", ended, "revoked", (int)k->signed_by->revoked));
+    }
     json_t *versions = json_object();
     for (enum charter_kind kind = CHARTER_ROOT; kind < CHARTER_KIND_COUNT; kind++) {
         const struct charter_document *d = charter_document(k->charter, kind);

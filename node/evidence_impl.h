@@ -17,6 +17,7 @@ struct checking {
     struct charter *charter;
     struct origin origin;
     struct checkpoint_opened head;
+    const Hr__PublicKeys *signed_by; /* the set whose log key signed it */
     const struct policy_set *policy;
     int64_t now_s;
     const Hr__Report *report;

@@ -693,6 +693,39 @@ an_annex_is_bound_and_its_absence_is_told(void **state)
 }
 
 static void
+who_makes_evidence_signs_with_keys_that_are_in_force(void **state)
+{
+    static const struct {
+        struct world_options options;
+        enum status expect;
+    } cases[] = {{{.key_to_s = FIXTURE_NOW - 5, .key_revoked = true}, STATUS_BAD_SIGNATURE},
+                 {{.key_to_s = FIXTURE_NOW - 5}, STATUS_OK}, /* clocks differ */
+                 {{.key_to_s = FIXTURE_NOW + 5, .key_revoked = true}, STATUS_OK}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct made *m = calloc(1, sizeof *m);
+        void *s = m;
+        world_open(&m->w, &cases[i].options);
+        world_report(&m->r, "R1", WORLD_CARD);
+        OK(world_publish(&m->w, 0, &m->r, 0));
+        world_question(&m->w, &m->a, 0, WORLD_CARD); /* h0 proves its own result */
+        world_sign(&m->w, 0, 6);
+        struct network_keys of_asker = m->w.houses[3].keys;
+        m->w.houses[3].keys = m->w.houses[0].keys; /* make() signs with these */
+        make(m);
+        m->w.houses[3].keys = of_asker;
+        assert_int_equal(check(m, m->file, m->count), cases[i].expect);
+        if (cases[i].expect == STATUS_OK) {
+            json_t *key = json_object_get(m->found.json, "log_key");
+            assert_non_null(key);
+            assert_int_equal(json_is_true(json_object_get(key, "revoked")),
+                             cases[i].options.key_revoked);
+        }
+        teardown(&s);
+    }
+}
+
+static void
 evidence_of_what_was_not_opened_proves_the_entry(void **state)
 {
     struct made *m = *state;
@@ -741,6 +774,7 @@ main(void)
         cmocka_unit_test(
             a_key_that_ended_and_a_member_that_left_count_for_what_was_cosigned_before),
         cmocka_unit_test(an_annex_is_bound_and_its_absence_is_told),
+        cmocka_unit_test(who_makes_evidence_signs_with_keys_that_are_in_force),
         TEST(evidence_of_what_was_not_opened_proves_the_entry),
         TEST(files_that_are_no_evidence_say_so),
     };
