@@ -6,7 +6,7 @@
 #include "node/gossip_state.h"
 #include "store/log.h"
 
-enum { NODE_BYTES_MAX = 48 * 1024 * 1024 };
+enum { NODE_BYTES_MAX = 12 * 1024 * 1024 };
 
 /* ---- notes (I4) ---- */
 
