@@ -161,6 +161,7 @@ renew_done(void *ctx, enum status st)
     n->recovering = false;
     if (st == STATUS_OK) {
         n->exch = j->next;
+        engine_last_signed(n->engine); /* which names the logs in use alone */
         engine_receipt_forget(n);
         engine_say(n->engine,
                    "%s: the exchange log goes on as %s; it is unlinked until the members "
@@ -338,6 +339,7 @@ word_done(void *ctx, enum status st)
                     "unlinked.\n",
                     n->pub.origin, j->next.origin, n->name);
         n->pub = j->next;
+        engine_last_signed(n->engine);
         tell_gossip(n, n->pub.origin);
     } else {
         struct gossip_event resume = {.type = GOSSIP_RESUME};

@@ -73,6 +73,13 @@ for h in h2 regulator; do scripts/alliance.sh start "$A/$h"; done
 wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'lost'"
 no_fork
 expect 0 --home "$A/h1" log retire pub
+exch=$(origin "$A/h1" exch)
+kill -9 "$(cat "$A/h1/serve.pid")"
+for _ in $(seq 300); do kill -0 "$(cat "$A/h1/serve.pid")" 2>/dev/null || break; sleep 0.1; done
+rm -f "$A/h1/serve.pid"
+scripts/alliance.sh start "$A/h1"
+! grep -q "not a clean start" "$A/h1/serve.log" || fail "a log that was given up makes the next start an unclean one"
+[ "$(origin "$A/h1" exch)" = "$exch" ] || fail "a start after retiring pub began a new exchange log"
 wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'open'"
 expect 0 --home "$A/h1" import "$work/a.hl7" "$work/b.hl7" "$work/c.hl7"
 new=$(origin "$A/h1" pub)

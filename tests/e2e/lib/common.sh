@@ -98,7 +98,7 @@ sys.exit(0 if eval("(" + sys.argv[1] + ")") else 1)' "$3" 2>/dev/null; then
 }
 # Until the index of h's pub log stands at SIZE in a home, cosigned by BY.
 wait_index() { # HOME h SIZE BY
-    wait_status "$1" 30 "log['$2/pub']['size'] >= $3 and log['$2/pub']['cosigned_size'] >= $3 and log['$2/pub']['cosigned_by'] >= $4"
+    wait_status "$1" 90 "log['$2/pub']['size'] >= $3 and log['$2/pub']['cosigned_size'] >= $3 and log['$2/pub']['cosigned_by'] >= $4"
 }
 card() { python3 "$lib/messages.py" --card "$1"; }
 messages() { python3 "$lib/messages.py" "$@"; }
