@@ -43,6 +43,7 @@ const char cmd_charter_help[] =
     "       huren charter diff A B [--network NAME]\n"
     "       huren charter export FOLDER [--network NAME]\n"
     "       huren charter refused [-o FOLDER] [--network NAME]\n"
+    "       huren charter impact [--network NAME]\n"
     "\n"
     "The charter is what governs a network: four signed documents, KIND being\n"
     "  root      keys, and how many of them must sign each kind\n"
@@ -73,6 +74,9 @@ const char cmd_charter_help[] =
     "export  write all versions that the home keeps to FOLDER, for a USB stick\n"
     "refused what was refused, from whom, why and by whom it is signed; -o writes the signed\n"
     "        texts, of a contradiction both, to FOLDER: who signed cannot deny it\n"
+    "impact  recorded decisions of this home that would be weaker by what the quality\n"
+    "        document says now, with what the doctor did; adopting one lists them as well,\n"
+    "        and status counts them\n"
     "After a rotation of keys the documents in force need signatures of the new ones as\n"
     "well (sign the same file again, merge, adopt): who was away judges by the newest root.\n"
     "\n"
@@ -87,8 +91,8 @@ const char cmd_charter_help[] =
     "  huren charter adopt root-1.charter members-1.charter\n"
     "a hospital: huren charter adopt root-1.charter members-1.charter\n"
     "\n"
-    "exit codes: 0 done; 1 a document is refused (the others are adopted); 2 could not\n"
-    "            do it (usage, a source with a mistake, files)\n"
+    "exit codes: 0 done; 1 a document is refused (the others are adopted), or impact lists\n"
+    "            something; 2 could not do it (usage, a source with a mistake, files)\n"
     "\n"
     "root.yaml\n"
     "---------\n" CHARTER_EXAMPLE_ROOT "\n"
@@ -398,6 +402,7 @@ cmd_charter(struct cli *cli, int argc, char **argv)
                                                   {"diff", cmd_charter_diff, "", ""},
                                                   {"export", cmd_charter_export, "", ""},
                                                   {"refused", cmd_charter_refused, "", ""},
+                                                  {"impact", cmd_charter_impact, "", ""},
                                                   {NULL, NULL, NULL, NULL}};
     return cli_subcommand(cli, commands, argc, argv);
 }

@@ -57,6 +57,7 @@ int cmd_charter_adopt(struct cli *cli, int argc, char **argv);
 int cmd_charter_merge(struct cli *cli, int argc, char **argv);
 int cmd_charter_show(struct cli *cli, int argc, char **argv);
 int cmd_charter_diff(struct cli *cli, int argc, char **argv);
+int cmd_charter_impact(struct cli *cli, int argc, char **argv);
 int cmd_charter_refused(struct cli *cli, int argc, char **argv);
 int cmd_charter_export(struct cli *cli, int argc, char **argv);
 

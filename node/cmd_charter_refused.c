@@ -1,4 +1,4 @@
-/* huren charter refused: documents that were refused, kept as evidence. */
+/* huren charter refused, impact: what was kept as evidence, and what leaned on quality. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "node/call.h"
 #include "node/charter_evidence_io.h"
 #include "node/charter_store_io.h"
 #include "node/cmd_charter.h"
@@ -143,4 +144,27 @@ cmd_charter_refused(struct cli *cli, int argc, char **argv)
         fprintf(cli->out, "no charter document of %s was refused here\n", network);
     }
     return run.code;
+}
+
+/* ---- impact ------------------------------------------------------------------- */
+
+int
+cmd_charter_impact(struct cli *cli, int argc, char **argv)
+{
+    const char *network[1] = {NULL};
+    struct cli_option options[] = {{"--network", network, 1, 0}, {NULL, NULL, 0, 0}};
+    if (!cli_options(cli, options, &argc, argv)) {
+        return CLI_TROUBLE;
+    }
+    if (argc != 1) {
+        return cli_error(cli, CLI_TROUBLE, "'%s' is not understood", argv[1]);
+    }
+    json_t *args = json_pack("{s:b}", "json", cli->json);
+    if (network[0] != NULL) {
+        json_object_set_new(args, "network", json_string(network[0]));
+    }
+    struct call call = {.command = "charter-impact", .args = args};
+    int code = call_run(cli, &call);
+    json_decref(args);
+    return code;
 }

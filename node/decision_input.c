@@ -435,6 +435,29 @@ doctor(const json_t *from)
     return o;
 }
 
+/* The civil dates that quality and listings are judged by. */
+static void
+set_dates(struct making *g, int64_t at_s, const char *examined_at)
+{
+    struct civil t;
+    decision_date(at_s, g->decided);
+    if (civil_parse_rfc3339(text_view(examined_at), &t) == STATUS_OK &&
+        t.precision >= CIVIL_DAY) {
+        int64_t ms = civil_unix_ms(&t, CHINA_OFFSET_S / 60);
+        decision_date((ms - (ms % 1000 + 1000) % 1000) / 1000, g->examined);
+    }
+}
+
+json_t *
+decision_quality(const struct charter *c, const char *issuer, const char *item, int64_t at_s,
+                 const char *examined_at)
+{
+    struct decision_case k = {.issuer = issuer}; /* whether it is stale is not the question */
+    struct making g = {.c = c, .k = &k, .pack = ""};
+    set_dates(&g, at_s, examined_at);
+    return quality(&g, item);
+}
+
 json_t *
 decision_input(const struct charter *c, const struct decision_case *k, const char *pack,
                const Hr__Report *report, const Hr__Item *item)
@@ -442,14 +465,8 @@ decision_input(const struct charter *c, const struct decision_case *k, const cha
     json_t *o = json_object();
     struct making g = {.c = c, .k = k, .pack = pack};
     char at[26];
-    struct civil t;
     decision_time(k->at_s, at);
-    decision_date(k->at_s, g.decided);
-    if (civil_parse_rfc3339(text_view(examined_text(report, item)), &t) == STATUS_OK &&
-        t.precision >= CIVIL_DAY) {
-        int64_t ms = civil_unix_ms(&t, CHINA_OFFSET_S / 60);
-        decision_date((ms - (ms % 1000 + 1000) % 1000) / 1000, g.examined);
-    }
+    set_dates(&g, k->at_s, examined_text(report, item));
     set_text(o, "pack", pack);
     set_text(o, "at", at);
     const Hr__PolicyRow *row = charter_pack(c, pack);

@@ -38,6 +38,12 @@ MUST_USE json_t *decision_input(const struct charter *c, const struct decision_c
                                 const char *pack, const Hr__Report *report,
                                 const Hr__Item *item);
 
+/* The member `quality` of an input alone, as the charter has it: of issuer and item, for
+ * a decision at this moment about what was examined then (RFC 3339, or "").  A new
+ * reference, JSON null when nothing is known; NULL without memory. */
+MUST_USE json_t *decision_quality(const struct charter *c, const char *issuer, const char *item,
+                                  int64_t at_s, const char *examined_at);
+
 /* The marks that hold for this row: its own signs, and the page's marks unless
  * other rows bear a sign and this one does not (AMB-HB03).  Claims do not count.
  * A new reference. */

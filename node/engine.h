@@ -76,6 +76,14 @@ struct gathered {
     struct publisher publisher; /* while publishing */
 };
 
+/* Recognitions that leaned on quality facts which hold no more (engine_impact_io.c). */
+struct impact_state {
+    bool known, running; /* known: for the quality document in force */
+    uint64_t version;
+    struct hash hash;
+    uint64_t entries, count, recognized, untold; /* as struct impact_totals */
+};
+
 struct network {
     struct engine *engine;
     const struct config_network *config;
@@ -100,6 +108,10 @@ struct network {
     struct publish_context publish;
     struct gathered gathered;
     struct receipts *receipts; /* engine_receipt_io.c */
+    struct impact_state impact;
+    bool clock_ahead; /* cosignatures in hand are later than our clock (checked then:) */
+    int64_t clock_checked_ms;
+    size_t clock_next;
     struct recall *recall;     /* engine_recall_io.c */
     bool recall_changed;       /* it is to look at its rows again */
     uint64_t recall_signed;    /* size of our signed pub log that it knows */
@@ -145,6 +157,7 @@ struct engine {
     bool asks_wait;          /* some of them may be sent now */
     struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
+    struct impact_run *impacts; /* engine_impact_io.c */
     struct recall_reading *recall_readings; /* engine_recall_audit_io.c */
     bool stop;
     bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
@@ -288,6 +301,22 @@ void engine_quarantine_drop_call(struct engine *e, const struct call *call,
                                  struct call_sink *sink);
 void engine_quarantine_list_call(struct engine *e, const struct call *call,
                                  struct call_sink *sink);
+
+/* engine_impact_io.c.  Walk our exch log by the quality document in force, a slice a turn;
+ * `sink` (may be NULL) gets the list and then `exit_code`. */
+void engine_impact_start(struct network *n, struct call_sink *sink, bool json, int exit_code);
+void engine_impact_call(struct engine *e, const struct call *call, struct call_sink *sink);
+/* After the charter was read at a start: what was known, or a walk. */
+void engine_impact_open(struct network *n, struct store_txn *txn);
+void engine_impact_tick(struct engine *e);
+bool engine_impact_busy(const struct engine *e);
+void engine_impact_free(struct engine *e);
+MUST_USE json_t *engine_impact_json(const struct network *n);
+
+/* engine_charter_status_io.c: clock_wrong, refused, impact and alarms into `o`; whether
+ * our clock is earlier than a document or a cosignature in the house (DESIGN 7). */
+void engine_charter_status(struct network *n, json_t *o);
+bool engine_clock_wrong(struct network *n);
 
 /* engine_pack_io.c: packs and annexes that the charter names by hash.  Take into
  * the policy set what the blobs hold, ask gossip for what is missing; after the

@@ -117,6 +117,21 @@ came_into_force(const struct network *n, const struct adopt_run *run,
     return h->kind == CHARTER_ROOT || (d != NULL && hash_equal(&d->head.hash, &h->hash));
 }
 
+/* Whether another quality document is in force now. */
+static bool
+takes_quality(const struct adopt_run *run)
+{
+    for (size_t i = 0; i < run->document_count && !run->dry_run; i++) {
+        const struct charter_step *s = &run->steps[i];
+        if (s->status == STATUS_OK &&
+            run->documents[s->document].head.kind == CHARTER_QUALITY &&
+            came_into_force(run->network, run, s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* What is to be adopted, and of which another text is kept already. */
 static enum status
 vet_steps(struct adopt_run *run)
@@ -184,8 +199,13 @@ adopt_done(void *ctx, enum status st)
         engine_gossip(n, &event);
     }
     engine_packs_look(n);
+    bool quality = st == STATUS_OK && takes_quality(run), json = run->json;
     adopt_free(run);
-    sink->done(sink->ctx, exit_code);
+    if (quality) { /* says which recognitions leaned on what holds no more */
+        engine_impact_start(n, sink, json, exit_code);
+    } else {
+        sink->done(sink->ctx, exit_code);
+    }
 }
 
 /* The network of the documents: one of ours, and the same for all. */

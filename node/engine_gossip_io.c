@@ -162,6 +162,9 @@ after_adoption(struct network *n, const struct gossip_job *j)
         if (d != NULL) {
             engine_log_adopted(n, &d->head);
         }
+        if (kind == CHARTER_QUALITY) {
+            engine_impact_start(n, NULL, false, 0);
+        }
     }
 }
 

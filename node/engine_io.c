@@ -305,6 +305,9 @@ open_machines(struct engine *e)
         st = gossip_open(&o, net_time_ms(), txn, &n->gossip);
         st = st == STATUS_OK ? engine_reload_charter(n, txn) : st;
         st = st == STATUS_OK ? engine_receipt_open(n, txn) : st;
+        if (st == STATUS_OK) {
+            engine_impact_open(n, txn);
+        }
         st = st == STATUS_OK ? engine_recall_open(n, txn) : st;
     }
     store_abort(txn);
@@ -590,6 +593,7 @@ engine_close(struct engine *e)
     }
     engine_drop_jobs(e);
     engine_lookup_free(e);
+    engine_impact_free(e);
     engine_recall_audit_free(e);
     engine_gossip_free(e);
     control_close(e->control);
@@ -655,6 +659,7 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
     } handlers[] = {{"lookup", engine_lookup_call},
                     {"publish", engine_publish_call},
                     {"charter-adopt", engine_charter_call},
+                    {"charter-impact", engine_impact_call},
                     {"release", engine_release_call},
                     {"pack-adopt", engine_pack_call},
                     {"status", engine_status_call},

@@ -53,12 +53,12 @@ documents_json(const struct lookup_run *run)
     int64_t now_s = engine_now_ms() / 1000;
     for (enum charter_kind k = CHARTER_ROOT; k < CHARTER_KIND_COUNT; k++) {
         const struct charter_document *d = charter_document(c, k);
-        json_object_set_new(o, charter_kind_text(k),
-                            d == NULL ? json_null()
-                                      : json_pack("{s:I,s:I,s:b}", "version",
-                                                  (json_int_t)d->head.version, "age_s",
-                                                  (json_int_t)charter_age_s(c, k, now_s),
-                                                  "stale", charter_is_stale(c, k, now_s)));
+        json_object_set_new(
+            o, charter_kind_text(k),
+            d == NULL ? json_null()
+                      : json_pack("{s:I,s:I,s:b}", "version", (json_int_t)d->head.version,
+                                  "age_s", (json_int_t)charter_age_s(c, k, now_s), "stale",
+                                  charter_is_stale(c, k, run->lookup->question.at_s)));
     }
     return o;
 }
@@ -131,6 +131,9 @@ print_decision(struct call_sink *sink, const json_t *d)
     engine_text(sink, false, "    %s: %s%s%s", shown(d, "pack", pack),
                 verdict == NULL ? "?" : verdict, capped == NULL ? "" : ", shown as ",
                 capped == NULL ? "" : capped);
+    if (json_is_true(json_object_get(d, "clock_wrong"))) {
+        engine_text(sink, false, ", CLOCK WRONG");
+    }
     if (best != NULL && verdict != NULL && strcmp(best, verdict) != 0) {
         engine_text(sink, false, " (at best %s, if what is unknown turns out well)", best);
     }
@@ -268,6 +271,35 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
     print_duties(sink, r);
 }
 
+/* How old each document was by which was decided. */
+static void
+print_documents(struct call_sink *sink, const json_t *documents)
+{
+    static const char *const kinds[] = {"root", "members", "quality", "policy"};
+    engine_text(sink, false, "by these documents:\n");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const json_t *d = json_object_get(documents, kinds[i]);
+        json_int_t age = json_integer_value(json_object_get(d, "age_s"));
+        if (!json_is_object(d)) {
+            engine_text(sink, false, "    %s: none, its facts count as unknown\n", kinds[i]);
+            continue;
+        }
+        engine_text(sink, false,
+                    "    %s %" JSON_INTEGER_FORMAT ", issued %" JSON_INTEGER_FORMAT
+                    " %s ago%s\n",
+                    kinds[i], json_integer_value(json_object_get(d, "version")),
+                    age >= 2 * 86400 ? age / 86400
+                    : age >= 7200    ? age / 3600
+                                     : age / 60,
+                    age >= 2 * 86400 ? "days"
+                    : age >= 7200    ? "hours"
+                                     : "minutes",
+                    json_is_true(json_object_get(d, "stale"))
+                        ? ", PAST stale_after: its facts count as unknown"
+                        : "");
+    }
+}
+
 static void
 print_text(struct call_sink *sink, const json_t *o)
 {
@@ -296,6 +328,7 @@ print_text(struct call_sink *sink, const json_t *o)
         }
         engine_text(sink, false, "\n");
     }
+    print_documents(sink, json_object_get(o, "charter"));
     for (size_t i = 0; i < json_array_size(silent); i++) {
         engine_text(sink, false, "%s %s%s", i == 0 ? "SILENT, gave no answer in time:" : ",",
                     json_string_value(json_array_get(silent, i)),
@@ -318,9 +351,9 @@ warnings_json(const struct lookup_run *run)
     const struct lookup *l = run->lookup;
     if (l->clock_wrong) {
         json_array_append_new(list,
-                              json_string("this machine's clock is earlier than the newest "
-                                          "charter document: set it right; every decision "
-                                          "that depends on time is doubtful"));
+                              json_string("this machine's clock is earlier than a charter "
+                                          "document or a cosignature in hand: set it right; "
+                                          "every decision that depends on time is doubtful"));
     }
     if (charter_pack_count(run->network->charter) == 0) {
         json_array_append_new(list, json_string("the charter has no policy document yet, so "
@@ -347,7 +380,7 @@ warnings_json(const struct lookup_run *run)
     }
     for (enum charter_kind k = CHARTER_MEMBERS; k < CHARTER_KIND_COUNT; k++) {
         if (charter_document(run->network->charter, k) != NULL &&
-            charter_is_stale(run->network->charter, k, engine_now_ms() / 1000)) {
+            charter_is_stale(run->network->charter, k, l->question.at_s)) {
             char text[160];
             snprintf(
                 text, sizeof text,
@@ -413,6 +446,16 @@ add_recall(struct lookup_run *run, const struct lookup_result *r, json_t *o)
     }
 }
 
+/* Every decision says that the clock is wrong. */
+static void
+add_clock(const struct lookup *l, json_t *o)
+{
+    json_t *decisions = json_object_get(o, "decisions");
+    for (size_t i = 0; i < json_array_size(decisions) && l->clock_wrong; i++) {
+        json_object_set_new(json_array_get(decisions, i), "clock_wrong", json_true());
+    }
+}
+
 void
 engine_lookup_print(struct lookup_run *run)
 {
@@ -422,6 +465,7 @@ engine_lookup_print(struct lookup_run *run)
     for (size_t i = 0; i < l->result_count; i++) {
         json_t *r = lookup_result_json(l, &l->results[i]);
         add_recall(run, &l->results[i], r);
+        add_clock(l, r);
         json_array_append_new(results, r);
     }
     char at[26];
@@ -431,6 +475,7 @@ engine_lookup_print(struct lookup_run *run)
     json_object_set_new(o, "as_of", as_of_json(run->network));
     json_object_set_new(o, "silent", silent_json(run));
     json_object_set_new(o, "charter", documents_json(run));
+    json_object_set_new(o, "clock_wrong", json_boolean(l->clock_wrong));
     json_object_set_new(o, "warnings", warnings_json(run));
     if (run->evidence) { /* first: whoever reads the text may stop reading */
         send_evidence(run);

@@ -299,7 +299,7 @@ wait_ms(struct engine *e, int timeout_ms)
     }
     until = earlier(until, engine_lookup_deadline_ms(e));
     until = earlier(until, engine_recall_deadline_ms(e));
-    if (e->jobs != NULL || engine_turns_waiting(e) || until <= now) {
+    if (e->jobs != NULL || engine_turns_waiting(e) || engine_impact_busy(e) || until <= now) {
         return 0;
     }
     return until - now > timeout_ms ? timeout_ms : (int)(until - now);
@@ -347,6 +347,7 @@ engine_turn(struct engine *e, int timeout_ms)
     engine_keys_tick(e, now);
     engine_lookup_tick(e, now);
     engine_recall_tick(e, now);
+    engine_impact_tick(e);
     if (e->jobs != NULL) {
         e->idle_since_ms = now;
     }

@@ -19,10 +19,11 @@ charter_json(const struct network *n, json_t *o)
         const struct charter_document *d = charter_document(n->charter, k);
         if (d != NULL) {
             json_object_set_new(list, charter_kind_text(k),
-                                json_pack("{s:I,s:I,s:b}", "version",
+                                json_pack("{s:I,s:I,s:b,s:I}", "version",
                                           (json_int_t)d->head.version, "age_s",
                                           (json_int_t)charter_age_s(n->charter, k, now_s),
-                                          "stale", charter_is_stale(n->charter, k, now_s)));
+                                          "stale", charter_is_stale(n->charter, k, now_s),
+                                          "stale_after", (json_int_t)d->head.stale_after_s));
         }
     }
     json_object_set_new(o, "charter", list);
@@ -126,6 +127,7 @@ network_json(struct network *n)
     json_object_set_new(o, "member", json_boolean(m != NULL));
     json_object_set_new(o, "network_keys", json_integer((json_int_t)n->epoch_count));
     charter_json(n, o);
+    engine_charter_status(n, o);
     json_object_set_new(o, "packs", engine_packs_json(n));
     json_object_set_new(o, "recalls", engine_recall_json(n));
     json_object_set_new(o, "logs", logs_json(n));
@@ -215,6 +217,10 @@ print_network(struct call_sink *sink, json_t *n)
         engine_text(sink, false,
                     "  no charter yet: send HOME/join to the authority, then huren "
                     "charter adopt what it returns\n");
+    }
+    json_t *alarms = json_object_get(n, "alarms");
+    for (size_t i = 0; i < json_array_size(alarms); i++) {
+        engine_text(sink, false, "  ALARM: %s\n", json_string_value(json_array_get(alarms, i)));
     }
     json_t *packs = json_object_get(n, "packs");
     for (size_t i = 0; i < json_array_size(packs); i++) {

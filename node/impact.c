@@ -1,0 +1,313 @@
+/* impact.c: see impact.h. */
+#include "node/impact.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node/decision_input.h"
+#include "node/origin.h"
+#include "proto/civil.h"
+#include "proto/log.pb-c.h"
+#include "proto/pbcheck.h"
+#include "proto/text.h"
+
+enum { SLOTS = 2 * IMPACT_ROWS_MAX, CHINA_MIN = 8 * 60 };
+
+struct impact {
+    const struct charter *quality;
+    struct impact_totals totals;
+    size_t row_count, row_room;
+    struct impact_row *rows;
+    uint32_t slots[SLOTS]; /* by hash: index + 1 of a row; 0: empty */
+};
+
+enum status
+impact_open(const struct charter *quality, struct impact **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (*out == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    (*out)->quality = quality;
+    return STATUS_OK;
+}
+
+void
+impact_close(struct impact *m)
+{
+    if (m != NULL) {
+        free(m->rows);
+        free(m);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------- */
+
+static uint32_t *
+slot_of(struct impact *m, const struct hash *hash)
+{
+    uint32_t at = 0;
+    memcpy(&at, hash->bytes, sizeof at);
+    for (at %= SLOTS;; at = (at + 1) % SLOTS) { /* never full: twice as many as rows */
+        uint32_t row = m->slots[at];
+        if (row == 0 || hash_equal(&m->rows[row - 1].hash, hash)) {
+            return &m->slots[at];
+        }
+    }
+}
+
+static enum status
+keep_row(struct impact *m, const struct impact_row *row)
+{
+    m->totals.count++;
+    if (m->row_count == IMPACT_ROWS_MAX) {
+        return STATUS_OK;
+    }
+    if (m->row_count == m->row_room) {
+        size_t room = m->row_room == 0 ? 32 : 2 * m->row_room;
+        struct impact_row *grown = realloc(m->rows, room * sizeof *grown);
+        if (grown == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        m->rows = grown;
+        m->row_room = room;
+    }
+    m->rows[m->row_count++] = *row;
+    *slot_of(m, &row->hash) = (uint32_t)m->row_count;
+    return STATUS_OK;
+}
+
+static void
+take_outcome(struct impact *m, const Hr__Outcome *o)
+{
+    struct hash hash;
+    if (o->decided.len != HASH_BYTES) {
+        return;
+    }
+    memcpy(hash.bytes, o->decided.data, HASH_BYTES);
+    uint32_t row = *slot_of(m, &hash);
+    if (row == 0) {
+        return;
+    }
+    struct impact_row *r = &m->rows[row - 1];
+    m->totals.recognized -= r->outcome == IMPACT_RECOGNIZED;
+    r->outcome = o->what == 1 ? IMPACT_RECOGNIZED : IMPACT_REPEATED;
+    m->totals.recognized += r->outcome == IMPACT_RECOGNIZED;
+}
+
+/* ---- one decision ------------------------------------------------------------------- */
+
+static bool
+verdict_of(const char *name, enum hr_verdict *out)
+{
+    for (int i = HR_NO_RULE; i <= HR_MUST; i++) {
+        if (strcmp(name, hr_verdict_name((enum hr_verdict)i)) == 0) {
+            *out = (enum hr_verdict)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *
+text_in(const json_t *o, const char *object, const char *name)
+{
+    const json_t *from = object == NULL ? o : json_object_get(o, object);
+    const char *s = json_string_value(json_object_get(from, name));
+    return s == NULL ? "" : s;
+}
+
+/* What the document says today of the issuer and item of a recorded input. */
+static json_t *
+quality_today(const struct impact *m, const json_t *input)
+{
+    struct civil t;
+    if (civil_parse_rfc3339(text_view(text_in(input, NULL, "at")), &t) != STATUS_OK) {
+        return NULL;
+    }
+    int64_t ms = civil_unix_ms(&t, CHINA_MIN);
+    return decision_quality(m->quality, text_in(input, "issuer", "code"),
+                            text_in(input, NULL, "item"), ms / 1000,
+                            text_in(input, "result", "examined_at"));
+}
+
+static enum status
+decide(const struct hr_pack *pack, const struct policy_set *policy, const json_t *json,
+       struct hr_decision *out)
+{
+    struct policy_arena arena = {NULL};
+    struct hr_policy_input input;
+    enum status st = policy_input_from_json(json, &arena, &input);
+    if (st == STATUS_OK) {
+        hr_decide(pack, policy_set_catalog(policy), &input, out);
+    }
+    policy_arena_free(&arena);
+    return st;
+}
+
+static void
+say_why(const struct hr_decision *before, const struct hr_decision *after,
+        char why[IMPACT_WHY_CHARS])
+{
+    size_t used = 0;
+    why[0] = '\0';
+    for (int i = 0; i < HR_CHECK_COUNT; i++) {
+        if (before->checks[i] == after->checks[i]) {
+            continue;
+        }
+        int n = snprintf(why + used, IMPACT_WHY_CHARS - used, "%s%s: %s > %s",
+                         used > 0 ? "; " : "", hr_check_name((enum hr_check)i),
+                         hr_value_name(before->checks[i]), hr_value_name(after->checks[i]));
+        if (n < 0 || (size_t)n >= IMPACT_WHY_CHARS - used) {
+            return;
+        }
+        used += (size_t)n;
+    }
+}
+
+static void
+describe(const Hr__Decided *d, struct impact_row *row)
+{
+    struct origin o;
+    row->at_ms = (int64_t)d->at_ms;
+    text_show(text_view(d->item), row->item, sizeof row->item);
+    text_show(text_view(d->pack), row->pack, sizeof row->pack);
+    text_show(text_view(d->leaf->origin), row->origin, sizeof row->origin);
+    row->leaf = d->leaf->index;
+    bool good = origin_parse(text_view(d->leaf->origin), &o) == STATUS_OK;
+    snprintf(row->issuer, sizeof row->issuer, "%s", good ? o.institution : "?");
+}
+
+static enum status
+compare(struct impact *m, const struct policy_set *policy, const Hr__Decided *d, json_t *input,
+        json_t *today, struct impact_row *row)
+{
+    struct hr_decision before, after;
+    size_t at = d->pack_hash.len == HASH_BYTES ? policy_set_find_hash(policy, d->pack_hash.data)
+                                               : SIZE_MAX;
+    if (at == SIZE_MAX) {
+        m->totals.untold++;
+        return STATUS_OK;
+    }
+    const struct hr_pack *pack = policy_set_pack(policy, at);
+    enum status st = decide(pack, policy, input, &before);
+    if (st == STATUS_OK) {
+        json_object_set(input, "quality", today);
+        st = decide(pack, policy, input, &after);
+    }
+    if (st != STATUS_OK) {
+        m->totals.unreadable += st == STATUS_MALFORMED;
+        return st == STATUS_NO_MEMORY ? st : STATUS_OK;
+    }
+    row->after = after.verdict;
+    if (after.verdict >= row->before || after.verdict >= before.verdict) {
+        return STATUS_OK;
+    }
+    describe(d, row);
+    say_why(&before, &after, row->why);
+    return keep_row(m, row);
+}
+
+static enum status
+take_decided(struct impact *m, const struct policy_set *policy, const Hr__Decided *d,
+             struct impact_row *row)
+{
+    char error[128];
+    if (d->input.len == 0 || d->leaf == NULL || !verdict_of(d->verdict, &row->before) ||
+        row->before < HR_MAY) {
+        return STATUS_OK; /* nothing was recognized */
+    }
+    json_t *input =
+        policy_json_parse((const char *)d->input.data, d->input.len, error, sizeof error);
+    json_t *held = json_object_get(input, "quality");
+    enum status st = STATUS_OK;
+    if (!json_is_object(input)) {
+        m->totals.unreadable++;
+    } else if (json_is_object(held)) {
+        json_t *today = quality_today(m, input);
+        m->totals.decisions++;
+        if (today == NULL) {
+            m->totals.unreadable++;
+        } else if (!json_equal(today, held)) {
+            st = compare(m, policy, d, input, today, row);
+        }
+        json_decref(today);
+    }
+    json_decref(input);
+    return st;
+}
+
+enum status
+impact_entry(struct impact *m, const struct policy_set *policy, struct view entry)
+{
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *message = NULL;
+    struct impact_row row;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    enum status st =
+        pb_unpack(&hr__exch_entry__descriptor, entry, ENTRY_BYTES_MAX, &arena, &message);
+    const Hr__ExchEntry *e = (const Hr__ExchEntry *)message;
+    if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_DECIDED) {
+        memset(&row, 0, sizeof row);
+        row.entry = m->totals.entries;
+        tree_leaf_hash(entry.bytes, entry.count, &row.hash);
+        st = take_decided(m, policy, e->decided, &row);
+    } else if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_OUTCOME) {
+        take_outcome(m, e->outcome);
+    } else if (st != STATUS_OK && st != STATUS_NO_MEMORY) {
+        m->totals.unreadable++;
+        st = STATUS_OK;
+    }
+    m->totals.entries++;
+    pb_free(&arena);
+    return st;
+}
+
+/* ---- answers -------------------------------------------------------------------------- */
+
+void
+impact_totals(const struct impact *m, struct impact_totals *out)
+{
+    *out = m->totals;
+}
+
+const struct impact_row *
+impact_rows(const struct impact *m, size_t *count)
+{
+    *count = m->row_count;
+    return m->rows;
+}
+
+static const char *
+outcome_text(enum impact_outcome o)
+{
+    return o == IMPACT_RECOGNIZED ? "recognized" : o == IMPACT_REPEATED ? "repeated" : "none";
+}
+
+void
+impact_line(const struct impact_row *r, char out[IMPACT_LINE_CHARS])
+{
+    char at[26];
+    decision_time(r->at_ms / 1000, at);
+    snprintf(out, IMPACT_LINE_CHARS,
+             "%s %s decided %s under %s: %s, today %s (%s); result %s leaf %" PRIu64
+             "; outcome: %s; exch entry %" PRIu64,
+             r->issuer, r->item, at, r->pack, hr_verdict_name(r->before),
+             hr_verdict_name(r->after), r->why, r->origin, r->leaf, outcome_text(r->outcome),
+             r->entry);
+}
+
+json_t *
+impact_json(const struct impact_row *r)
+{
+    char at[26];
+    decision_time(r->at_ms / 1000, at);
+    return json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:s}", "entry",
+                     (json_int_t)r->entry, "at", at, "item", r->item, "issuer", r->issuer,
+                     "origin", r->origin, "leaf", (json_int_t)r->leaf, "pack", r->pack,
+                     "before", hr_verdict_name(r->before), "after", hr_verdict_name(r->after),
+                     "reason", r->why, "outcome", outcome_text(r->outcome));
+}
