@@ -5,7 +5,8 @@
 #   scripts/planted.sh               every patch, in a scratch copy of the tree
 #   scripts/planted.sh NAME...       these
 #   scripts/planted.sh --check       only: does each patch still apply?
-#   scripts/planted.sh --some N      --check, and N of them, others each day
+#   scripts/planted.sh --some N      --check, and N of them, others each day, of
+#                                    those that 100 seeds are enough for
 #
 # Exit 1 if a bug is not found or a patch no longer applies.
 set -euo pipefail
@@ -20,7 +21,7 @@ case ${1:-} in
     some=${2:?planted.sh: --some N}
     ;;
 -*)
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 *) names=("$@") ;;
@@ -63,9 +64,15 @@ if [ "$mode" = check ] || [ "$broken" -gt 0 ]; then
 fi
 if [ "$mode" = some ]; then # others each day
     day=$(($(date +%s) / 86400))
+    easy=()
+    for name in "${names[@]}"; do
+        if [ "$(sed -n 's/^seeds: //p' "$tree/tests/planted/$name.patch")" -le 100 ]; then
+            easy+=("$name")
+        fi
+    done
     picked=()
     for ((i = 0; i < some; i++)); do
-        picked+=("${names[$(((day * some + i) % ${#names[@]}))]}")
+        picked+=("${easy[$(((day * some + i) % ${#easy[@]}))]}")
     done
     names=("${picked[@]}")
 fi
