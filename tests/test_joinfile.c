@@ -35,6 +35,48 @@ sample(void)
                              .addresses = {"tcp://[::1]:7070"}};
 }
 
+static void
+test_new_keys_are_signed_with_the_old_ones(void **state)
+{
+    struct network_keys new_keys = sample_keys(), old, strange;
+    struct joinfile join = sample(), read;
+    uint8_t seed[KEY_BYTES] = {43}, file[JOINFILE_BYTES_MAX];
+    size_t count;
+    (void)state;
+    keys_derive(seed, "net", &old);
+    seed[0] = 44;
+    keys_derive(seed, "net", &strange);
+    assert_int_equal(joinfile_encode(&join, &new_keys, file, sizeof file, &count), STATUS_OK);
+    assert_int_equal(joinfile_decode((struct view){file, count}, &read), STATUS_OK);
+    assert_int_equal(
+        joinfile_signed_by((struct view){file, count}, &read, old.statement.public_key),
+        STATUS_UNKNOWN_KEY);
+    size_t before = count;
+    assert_int_equal(joinfile_countersign(file, count + 10, &count, &old), STATUS_TOO_BIG);
+    assert_int_equal(count, before);
+    assert_int_equal(joinfile_countersign(file, sizeof file, &count, &old), STATUS_OK);
+    assert_true(count > before);
+    assert_int_equal(joinfile_decode((struct view){file, count}, &read), STATUS_OK);
+    assert_memory_equal(read.keys.log, new_keys.log.public_key, KEY_BYTES);
+    assert_int_equal(
+        joinfile_signed_by((struct view){file, count}, &read, old.statement.public_key),
+        STATUS_OK);
+    assert_int_equal(
+        joinfile_signed_by((struct view){file, count}, &read, strange.statement.public_key),
+        STATUS_UNKNOWN_KEY);
+    /* the line of the old key, damaged: its last digits of base64 */
+    file[count - 4] = file[count - 4] == 'A' ? 'B' : 'A';
+    assert_int_equal(
+        joinfile_signed_by((struct view){file, count}, &read, old.statement.public_key),
+        STATUS_BAD_SIGNATURE);
+    /* the text: nothing holds any more */
+    file[count - 4] = file[count - 4] == 'A' ? 'B' : 'A';
+    file[15]++;
+    assert_int_not_equal(joinfile_decode((struct view){file, count}, &read), STATUS_OK);
+    file[0]++;
+    assert_int_equal(joinfile_countersign(file, sizeof file, &count, &old), STATUS_MALFORMED);
+}
+
 /* Replace `from` by `to` in the text and sign it anew with those of the three
  * keys whose bit is set, as a hostile applicant could. */
 static struct view
@@ -264,6 +306,7 @@ main(void)
         cmocka_unit_test(test_files_equal_those_of_the_second_implementation),
         cmocka_unit_test(test_every_flipped_bit_and_every_cut_is_refused),
         cmocka_unit_test(test_all_three_signatures_are_needed),
+        cmocka_unit_test(test_new_keys_are_signed_with_the_old_ones),
         cmocka_unit_test(test_keys_that_cannot_be_used_are_refused_though_signed),
         cmocka_unit_test(test_texts_that_encoding_never_writes_are_refused_though_signed),
         cmocka_unit_test(test_a_file_that_does_not_fit_is_not_written),

@@ -144,6 +144,13 @@ test_keys_count_only_while_they_are_in_force(void **state)
     assert_int_equal(open_at(head(5, 4, NOW - 1, bytes), NOW + 1, &h), STATUS_OK);
     assert_int_equal(h.cosigned, 1);
     assert_int_equal(open_at(head(5, 4, NOW + 1, bytes), NOW + 2, &h), STATUS_UNKNOWN_KEY);
+    /* A thief's heads: a revoked witness key can date its line as it likes, but only one
+     * that was in force at that time says when a head was seen. */
+    members[1].witness_keys[0].to_s = NOW - 3600;
+    set_keys(state);
+    assert_int_equal(open_at(head(5, 2, NOW - 60, bytes), NOW + 1, &h), STATUS_UNKNOWN_KEY);
+    assert_int_equal(open_at(head(5, 2, NOW - 3601, bytes), NOW + 1, &h), STATUS_OK);
+    members[1].witness_keys[0].to_s = NOW;
     members[0].log_keys[0].to_s = 0;
     set_keys(state);
     assert_int_equal(open_at(head(5, 2, NOW - 1, bytes), NOW + 5, &h), STATUS_OK);
