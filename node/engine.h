@@ -215,7 +215,8 @@ void engine_sign(struct engine *e, bool now);
 void engine_gossip(struct network *n, struct gossip_event *event); /* step, perform */
 void engine_gossip_free(struct engine *e);
 /* Write a CharterAdopted entry. */
-void engine_log_adopted(struct network *n, const struct charter_head *head);
+MUST_USE enum status engine_log_adopted(struct network *n, struct store_txn *txn,
+                                        const struct charter_head *head);
 
 /* ---- engine_recover_io.c: after a restore, a fork; the operator's word ---------- */
 

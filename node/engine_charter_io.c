@@ -72,14 +72,48 @@ adopt_free(struct adopt_run *run)
     free(run);
 }
 
+/* Not what is kept as an earlier version only. */
+static bool
+came_into_force(const struct adopt_run *run, const struct charter_step *s)
+{
+    const struct charter_head *h = &run->documents[s->document].head;
+    const struct charter_document *d =
+        run->after == NULL ? NULL : charter_document(run->after, h->kind);
+    return h->kind == CHARTER_ROOT || (d != NULL && hash_equal(&d->head.hash, &h->hash));
+}
+
 static enum status
 write_adopt(struct store_txn *txn, void *ctx)
 {
     struct adopt_run *run = ctx;
-    return run->dry_run ? STATUS_OK
-                        : charter_adopt_put(txn, run->list, run->steps, run->document_count,
-                                            run->network->charter, run->after, "",
-                                            engine_now_ms() / 1000);
+    if (run->dry_run) {
+        return STATUS_OK;
+    }
+    enum status st =
+        charter_adopt_put(txn, run->list, run->steps, run->document_count,
+                          run->network->charter, run->after, "", engine_now_ms() / 1000);
+    for (size_t i = 0; st == STATUS_OK && i < run->document_count; i++) {
+        const struct charter_step *s = &run->steps[i];
+        if (s->status == STATUS_OK && came_into_force(run, s)) {
+            st = engine_log_adopted(run->network, txn, &run->documents[s->document].head);
+        }
+    }
+    return st;
+}
+
+/* Whether another quality document is in force now. */
+static bool
+takes_quality(const struct adopt_run *run)
+{
+    for (size_t i = 0; i < run->document_count && !run->dry_run; i++) {
+        const struct charter_step *s = &run->steps[i];
+        if (s->status == STATUS_OK &&
+            run->documents[s->document].head.kind == CHARTER_QUALITY &&
+            came_into_force(run, s)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void
@@ -104,32 +138,6 @@ print_step(const struct adopt_run *run, const struct charter_step *s)
     } else {
         engine_text(run->sink, true, "huren: charter: refused: %s\n", s->reason);
     }
-}
-
-/* Not what is kept as an earlier version only. */
-static bool
-came_into_force(const struct network *n, const struct adopt_run *run,
-                const struct charter_step *s)
-{
-    const struct charter_head *h = &run->documents[s->document].head;
-    const struct charter_document *d =
-        n->charter == NULL ? NULL : charter_document(n->charter, h->kind);
-    return h->kind == CHARTER_ROOT || (d != NULL && hash_equal(&d->head.hash, &h->hash));
-}
-
-/* Whether another quality document is in force now. */
-static bool
-takes_quality(const struct adopt_run *run)
-{
-    for (size_t i = 0; i < run->document_count && !run->dry_run; i++) {
-        const struct charter_step *s = &run->steps[i];
-        if (s->status == STATUS_OK &&
-            run->documents[s->document].head.kind == CHARTER_QUALITY &&
-            came_into_force(run->network, run, s)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* What is to be adopted, and of which another text is kept already. */
@@ -186,8 +194,6 @@ adopt_done(void *ctx, enum status st)
         print_step(run, s);
         if (s->status != STATUS_OK && s->status != STATUS_EXISTS) {
             exit_code = 1;
-        } else if (s->status == STATUS_OK && !run->dry_run && came_into_force(n, run, s)) {
-            engine_log_adopted(n, &run->documents[s->document].head);
         }
     }
     if (st != STATUS_OK) {

@@ -50,14 +50,45 @@ engine_gossip_free(struct engine *e)
     }
 }
 
+/* Log what was adopted, so that an audit sees by which rules we decided: in the
+ * transaction that keeps the document, or a crash between the two would lose it. */
+enum status
+engine_log_adopted(struct network *n, struct store_txn *txn, const struct charter_head *head)
+{
+    Hr__CharterAdopted a;
+    Hr__ExchEntry entry;
+    uint8_t bytes[256];
+    size_t count;
+    hr__charter_adopted__init(&a);
+    hr__exch_entry__init(&entry);
+    a.at_ms = (uint64_t)engine_now_ms();
+    a.kind = (char *)(uintptr_t)charter_kind_text(head->kind);
+    a.version = head->version;
+    a.hash = (ProtobufCBinaryData){HASH_BYTES, (uint8_t *)(uintptr_t)head->hash.bytes};
+    entry.what_case = HR__EXCH_ENTRY__WHAT_CHARTER_ADOPTED;
+    entry.charter_adopted = &a;
+    enum status st = pb_pack(&entry.base, bytes, sizeof bytes, &count);
+    return st == STATUS_OK ? engine_exch_append(n, txn, (struct view){bytes, count}, NULL, NULL)
+                           : st;
+}
+
 /* ---- adoption of charter documents ---- */
 
 static enum status
 adopt(struct store_txn *txn, struct gossip_job *j)
 {
     struct network *n = j->run->network;
-    return charter_adopt_one(txn, n->name, n->charter, j->action, engine_now_ms() / 1000,
-                             &j->outcome, &j->adopted, j->reason);
+    struct note note;
+    struct charter_head head;
+    enum status st =
+        charter_adopt_one(txn, n->name, n->charter, j->action, engine_now_ms() / 1000,
+                          &j->outcome, &j->adopted, j->reason);
+    if (st == STATUS_OK && j->adopted && j->outcome == STATUS_OK &&
+        note_parse(j->action->note, &note) == STATUS_OK &&
+        charter_head_parse(note.text, &head) == STATUS_OK) {
+        st = engine_log_adopted(n, txn, &head);
+    }
+    return st;
 }
 
 /* ---- jobs ---- */
@@ -72,61 +103,6 @@ write_action(struct store_txn *txn, void *ctx)
     }
     j->outcome = gossip_apply(txn, j->action, &n->witness, n->name, engine_now_ms() / 1000);
     return j->outcome == STATUS_GAP || j->outcome == STATUS_REFUSED ? STATUS_OK : j->outcome;
-}
-
-/* Log what was adopted, so that an audit sees by which rules we decided. */
-struct adopted_job {
-    struct job job;
-    struct network *network;
-    enum charter_kind kind;
-    uint64_t version;
-    struct hash hash;
-};
-
-static enum status
-write_adopted(struct store_txn *txn, void *ctx)
-{
-    struct adopted_job *j = ctx;
-    Hr__CharterAdopted a;
-    Hr__ExchEntry entry;
-    uint8_t bytes[256];
-    size_t count;
-    hr__charter_adopted__init(&a);
-    hr__exch_entry__init(&entry);
-    a.at_ms = (uint64_t)engine_now_ms();
-    a.kind = (char *)(uintptr_t)charter_kind_text(j->kind);
-    a.version = j->version;
-    a.hash = (ProtobufCBinaryData){HASH_BYTES, j->hash.bytes};
-    entry.what_case = HR__EXCH_ENTRY__WHAT_CHARTER_ADOPTED;
-    entry.charter_adopted = &a;
-    enum status st = pb_pack(&entry.base, bytes, sizeof bytes, &count);
-    return st == STATUS_OK
-               ? engine_exch_append(j->network, txn, (struct view){bytes, count}, NULL, NULL)
-               : st;
-}
-
-static void
-free_job(void *ctx, enum status st)
-{
-    (void)st;
-    free(ctx);
-}
-
-void
-engine_log_adopted(struct network *n, const struct charter_head *head)
-{
-    struct adopted_job *j = calloc(1, sizeof *j);
-    if (j == NULL) {
-        return;
-    }
-    *j = (struct adopted_job){
-        .network = n, .kind = head->kind, .version = head->version, .hash = head->hash};
-    j->job = (struct job){.purpose = STORE_EXCHANGE,
-                          .bytes = 256,
-                          .write = write_adopted,
-                          .done = free_job,
-                          .ctx = j};
-    engine_write(n->engine, &j->job);
 }
 
 static void
@@ -155,13 +131,9 @@ after_adoption(struct network *n, const struct gossip_job *j)
         return;
     }
     if (j->outcome == STATUS_OK) {
-        const struct charter_document *d = charter_document(n->charter, kind);
         engine_say(n->engine, "%s: adopted charter %s version %llu%s%s", n->name,
                    charter_kind_text(kind), (unsigned long long)a->version,
                    j->reason[0] != '\0' ? ": " : "", j->reason);
-        if (d != NULL) {
-            engine_log_adopted(n, &d->head);
-        }
         if (kind == CHARTER_QUALITY) {
             engine_impact_start(n, NULL, false, 0);
         }
