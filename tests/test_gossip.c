@@ -635,6 +635,71 @@ test_charter_documents_are_fetched_root_first_version_by_version(void **state)
     assert_true(g->documents[0].version == 2 && g->documents[1].version == 7);
 }
 
+/* One line of a charter document in a frontier of this peer. */
+static void
+tell_members(uint32_t session, uint64_t version, uint8_t fill)
+{
+    struct frontier_line line = {
+        .what = FRONTIER_CHARTER, .name = view_of_text("members"), .number = version};
+    struct store_txn *t = reading();
+    struct gossip_event e = {.type = GOSSIP_TICK, .now_ms = clock_ms, .txn = t};
+    struct step s = {.g = g, .e = &e, .u = &u};
+    memset(line.hash.bytes, fill, HASH_BYTES);
+    gossip_update_reset(&u);
+    charter_line(&s, peer_find(g, session), &line);
+    charter_pump(&s);
+    assert_int_equal(s.st, STATUS_OK);
+    store_abort(t);
+}
+
+/* The version of members that `session` is asked for now; 0: nothing. */
+static uint64_t
+asked_members(uint32_t session, uint32_t *request)
+{
+    const struct gossip_action *a = action(GOSSIP_SEND, FRAME_CHARTER, 0);
+    if (a == NULL || a->session != session) {
+        return 0;
+    }
+    Hr__CharterAsk *ask = hr__charter_ask__unpack(NULL, a->message.count, a->message.bytes);
+    assert_non_null(ask);
+    uint64_t version = ask->version;
+    *request = a->request;
+    hr__charter_ask__free_unpacked(ask, NULL);
+    return version;
+}
+
+static void
+test_a_liar_about_the_charter_keeps_nobody_else_away(void **state)
+{
+    (void)state;
+    uint32_t request = 0;
+    Hr__CharterTell garbage;
+    hr__charter_tell__init(&garbage);
+    up(5, "h1");
+    up(6, "h2");
+    /* A version that a root declared void is not what we have: DESIGN 7. */
+    struct gossip_document held[4] = {{0}};
+    held[1].version = 5;
+    gossip_set_documents(g, held);
+    tell_members(5, 5, 0);
+    assert_int_equal(asked_members(5, &request), 0);
+    tell_members(5, UINT64_C(9000000000000000000), 1); /* h1 lies */
+    assert_true(asked_members(5, &request) == UINT64_C(9000000000000000000));
+    gossip_update_reset(&u);
+    frame(5, request, FRAME_CHARTER | FRAME_ANSWER, &garbage.base, (struct view){0});
+    assert_int_equal(g->peers[0].strikes, 1);
+    tell_members(5, UINT64_C(9000000000000000001), 2); /* and again, with another text */
+    assert_int_equal(asked_members(5, &request), 0);
+    tell_members(6, 6, 3); /* h2 is asked all the same */
+    assert_int_equal(asked_members(6, &request), 6);
+    /* It has not enough signatures: that is h2's copy; h1 may have a good one by now. */
+    gossip_update_reset(&u);
+    frame(6, request, FRAME_CHARTER | FRAME_ANSWER, &garbage.base, (struct view){0});
+    tick(61 * 1000);
+    tell_members(5, 6, 3);
+    assert_int_equal(asked_members(5, &request), 6);
+}
+
 static void
 test_hostile_frames_change_nothing_but_the_sender(void **state)
 {
@@ -691,6 +756,8 @@ main(void)
             test_a_blob_comes_in_pieces_and_a_wrong_one_is_not_stored, begin, end),
         cmocka_unit_test_setup_teardown(
             test_charter_documents_are_fetched_root_first_version_by_version, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_liar_about_the_charter_keeps_nobody_else_away,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(test_hostile_frames_change_nothing_but_the_sender,
                                         begin, end),
     };
