@@ -35,7 +35,7 @@ COMMAND(verify, "check evidence with nothing but the charter's root")
 
 COMMAND(audit, "recompute a home or a log that was handed over; name each damage")
 
-COMMAND(log, "the signed logs of this home: checkpoint, prove, tiles, vkey")
+COMMAND(log, "the signed logs of this home: checkpoint, prove, tiles, vkey; forks")
 COMMAND(policy, "packs and decisions: decide, mark, list, check, explain, build")
 
 /* running */
