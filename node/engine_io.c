@@ -444,6 +444,10 @@ net_event(void *ctx, const struct net_event *ev)
     default:
         break;
     }
+    if ((ev->frame.kind & FRAME_ANSWER) == 0 && ev->frame.request != 0) {
+        engine_turns_frame(n, ev->session, ev->institution, &ev->frame);
+        return;
+    }
     struct gossip_event event = {.type = GOSSIP_FRAME,
                                  .session = ev->session,
                                  .institution = ev->institution,

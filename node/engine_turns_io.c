@@ -1,6 +1,6 @@
-/* engine_turns_io.c: look-ups of others wait their turn.
+/* engine_turns_io.c: look-ups and other requests of members wait their turn.
  *
- * What one member sends in one turn of the loop beyond TURN_BYTES waits for the next
+ * What one member asks in one turn of the loop beyond TURN_BYTES waits for the next
  * turns, in order, so that whoever asks much does not make the others wait: between two
  * parts of one member's questions everybody else's are taken.  While nobody else asks,
  * turns follow each other at once, and nothing is lost by it.  Receipts keep their place
@@ -11,7 +11,9 @@
 #include "node/engine_lookup.h"
 
 enum {
-    TURN_BYTES = 16 * 1024,              /* some hundred questions */
+    TURN_BYTES = 16 * 1024,              /* some hundred questions, or sixteen ranges */
+    QUESTION_BYTES = 64,                 /* what a request counts beside its own bytes */
+    RANGE_BYTES = 1024,                  /* the same, of one with a large answer */
     WAITING_BYTES_MAX = 8 * 1024 * 1024, /* of one member; who sends more is cut off */
 };
 
@@ -59,11 +61,22 @@ turns_of(struct network *n, const char *institution)
 static void
 take(struct network *n, struct turns *t, uint32_t session, const struct frame *f)
 {
-    t->taken += f->message.count + 64;
+    bool large = f->kind == FRAME_RANGE || f->kind == FRAME_BLOB || f->kind == FRAME_CHARTER ||
+                 f->kind == FRAME_FRONTIER;
+    t->taken += f->message.count + (large ? RANGE_BYTES : QUESTION_BYTES);
     if (f->kind == FRAME_RECEIPT) {
         engine_receipt_frame(n, session, t->institution, f);
-    } else {
+    } else if (f->kind == FRAME_LOOKUP) {
         engine_answer_frame(n, session, t->institution, f);
+    } else {
+        struct gossip_event event = {.type = GOSSIP_FRAME,
+                                     .session = session,
+                                     .institution = t->institution,
+                                     .request = f->request,
+                                     .kind = f->kind,
+                                     .last = f->last,
+                                     .message = f->message};
+        engine_gossip(n, &event);
     }
 }
 

@@ -36,9 +36,13 @@ phase() { # SECONDS KIND...: attack for a while
     read -r n good p50 p99 < <(during "$from" "$to")
     echo "$(paste -sd' ' "$work/load")"
     echo "  honest: $n look-ups, $good answered by h1, p50 $p50 ms, p99 $p99 ms; h1 has $(rss_kib) KiB"
-    # They go on; how many come in time depends on how busy this machine is.
-    [ "$n" -gt 0 ] && [ $((5 * good)) -ge "$n" ] || fail "$*: of $n honest look-ups $good were answered"
+    # They go on; how many come within 400 ms depends on how busy this machine is.
+    [ "$n" -lt 6 ] || [ "$good" -gt 0 ] || fail "$*: of $n honest look-ups none was answered"
+    all_n=$((all_n + n))
+    all_good=$((all_good + good))
 }
+all_n=0
+all_good=0
 # Until the look-ups of 3 seconds are all answered and as fast as before.
 recover() { # P99 BEFORE
     local begun=$SECONDS n good p50 p99 limit=$((5 * $1 > 1000 ? 5 * $1 : 1000))
@@ -90,6 +94,7 @@ phase 3 heads ranges
 phase 3 look-ups receipts
 phase 3 frontiers pushes
 phase 4 abort idle drip deaf sessions heads ranges look-ups frontiers receipts pushes
+[ $((4 * all_good)) -ge "$all_n" ] || fail "of $all_n honest look-ups during attacks $all_good were answered"
 # 8 sessions of one member at 16 MiB each, and what there was before.
 [ "$sanitized" != 0 ] || [ "$(rss_kib)" -lt $((256 * 1024)) ] || fail "h1 has $(rss_kib) KiB"
 recover "$quiet"
