@@ -5,8 +5,10 @@
 #ifndef NODE_CHARTER_SOURCE_IO_H
 #define NODE_CHARTER_SOURCE_IO_H
 
+#include "crypto/joinfile.h"
 #include "node/charter_document.h"
 #include "node/charter_yaml.h"
+#include "proto/charter.pb-c.h"
 
 enum { CHARTER_SOURCE_ERROR_CHARS = 1024 };
 
@@ -85,5 +87,24 @@ bool source_hash(const char *text, uint8_t hash[HASH_BYTES]);
 MUST_USE enum status charter_source_members(struct charter_source *s);
 MUST_USE enum status charter_source_quality(struct charter_source *s);
 MUST_USE enum status charter_source_policy(struct charter_source *s);
+
+/* ---- keys of members (charter_keys_io.c) ---------------------- */
+
+/* A join file as it was read. */
+struct charter_joined {
+    struct joinfile join;
+    size_t count;
+    uint8_t bytes[JOINFILE_BYTES_MAX];
+};
+
+/* Read and check the join file that the row names. */
+MUST_USE enum status charter_source_join(struct charter_source *s, const struct yaml_member *y,
+                                         struct charter_joined *j);
+
+/* Keys of the version before, and those of the join file when they are others.
+ * The first keys of a member have no beginning: they were its own before, too. */
+MUST_USE enum status charter_source_keys(struct charter_source *s, const struct yaml_member *y,
+                                         const struct charter_joined *joined,
+                                         const Hr__MemberRow *before, Hr__MemberRow *row);
 
 #endif
