@@ -78,6 +78,34 @@ test_lines_name_the_parts_and_join_to_the_file(void **state)
     free(joined);
 }
 
+/* What a node gives to members that do not carry a pack of its binary. */
+static void
+test_a_pack_of_the_binary_is_given_on_as_the_file_that_its_address_names(void **state)
+{
+    (void)state;
+    struct pack_file file;
+    struct pack_head head;
+    char lines[PACK_HEAD_BYTES_MAX];
+    size_t count;
+    size_t at = 0;
+    for (; policy_set_file(set, at, &file) == STATUS_OK; at++) {
+        assert_memory_equal(file.address.bytes, policy_set_hash(set, at), HASH_BYTES);
+        assert_int_equal(pack_file_head(&file, lines, &count), STATUS_OK);
+        struct view view = {(const uint8_t *)lines, count};
+        assert_int_equal(pack_head_decode(view, &head), STATUS_OK);
+        assert_memory_equal(head.address.bytes, policy_set_hash(set, at), HASH_BYTES);
+        uint8_t *whole;
+        size_t size;
+        struct pack_file again;
+        assert_int_equal(pack_file_join(view, file.rules, file.vectors, &whole, &size),
+                         STATUS_OK);
+        assert_int_equal(pack_file_decode((struct view){whole, size}, &again), STATUS_OK);
+        free(whole);
+    }
+    assert_true(at >= 5);
+    assert_int_equal(policy_set_file(set, at, &file), STATUS_NOT_FOUND);
+}
+
 static void
 test_lines_have_one_spelling(void **state)
 {
@@ -252,6 +280,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines_name_the_parts_and_join_to_the_file),
+        cmocka_unit_test(
+            test_a_pack_of_the_binary_is_given_on_as_the_file_that_its_address_names),
         cmocka_unit_test(test_lines_have_one_spelling),
         cmocka_unit_test(test_the_first_policy_of_a_network_may_hold_at_once),
         cmocka_unit_test(test_a_new_row_waits_48_hours_and_is_told_from_when),

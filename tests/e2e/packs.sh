@@ -83,8 +83,22 @@ grep -q 'pack made-up-2027 version 1 of the charter is in hand, its vectors pass
 messages 0 3 --tag A >"$work/a.hl7"
 expect 0 --home "$A/h1" import "$work/a.hl7"
 wait_index "$A/h3" h1 3 2
-expect 0 --home "$A/h3" --json lookup --patient "RI:$(card 0)" --item LAB.K
+expect 0 --home "$A/h3" --json lookup --patient "RI:$(card 0)" --item LAB.K --evidence "$work/evidence"
 json "both packs decide" "{d['pack']: d['verdict'] for d in o['results'][0]['decisions']} == {'hubei-2023': 'must', 'made-up-2027': 'no_rule'}" <"$work/out"
+# The commands of a home use it, too: beside the daemon, by id.
+echo '{"pack":"made-up-2027","at":"2026-11-22T09:00:00+08:00","item":"LAB.CL"}' >"$work/input"
+for verb in decide mark explain; do
+    expect 0 --home "$A/h1" policy $verb "$work/input"
+    expect 2 --home "$work/none" policy $verb "$work/input"
+done
+expect 0 --home "$A/h1" --json policy list
+json "policy list of a home" "[p['address'] for p in o if p.get('pack') == 'made-up-2027'] == ['$made'] and len(o) == 6" <"$work/out"
+# Evidence with a decision of a pack that is not in the binary.
+expect 0 --home "$A/h1" verify "$work/evidence"
+[ "$(grep -c 'recomputed and the same' "$work/out")" = 2 ] || fail "a decision was not recomputed"
+expect 2 --home "$work/none" verify --root "$auth/root-1.charter" "$work/evidence"
+err_has "could not tell whether a decision is right: not here: pack made-up-2027 \\($made\\)"
+expect 0 --home "$work/none" verify --root "$auth/root-1.charter" --pack "$work/made.hrpack" "$work/evidence"
 # It is the home's own now: there after a restart, and without a daemon.
 scripts/alliance.sh stop "$A/h1"
 expect 0 --home "$A/h1" --json status
@@ -119,6 +133,8 @@ vkey=$(cat "$work/out")
 expect 0 policy simulate --pack "$work/made.hrpack" --log "$work/exch" --was hubei-2023 --vkey "$vkey"
 out_has "2 decisions made again under made-up-2027 version 1: 0 verdicts flip"
 out_has "signature checked"
+expect 0 --home "$A/h3" policy simulate --pack made-up-2027 --log "$work/exch" --was hubei-2023
+out_has "made again under made-up-2027 version 1: 0 verdicts flip"
 # Rules of another province flip both.
 cp -r "$work/made" "$work/hunan"
 sed -i 's/^territory: .*/territory: ["43"]/' "$work/hunan/pack.yaml"
