@@ -12,6 +12,7 @@
 
 #include "node/charter_document.h"
 #include "node/gossip_state.h"
+#include "node/range.h"
 #include "proto/frame.h"
 #include "proto/pbcheck.h"
 #include "proto/wire.pb-c.h"
@@ -316,9 +317,13 @@ fetch_take(struct step *s, const Hr__CharterTell *tell)
     if (tell->from_row != f->row_count) {
         return false;
     }
-    size_t row = 0;
+    size_t row = 0, room = RANGE_CHARTER_ROWS_MAX;
     for (size_t i = 0; i < tell->n_runs; i++) {
         const Hr__CharterRun *run = tell->runs[i];
+        if (run->kept > room || run->fresh > room - run->kept) {
+            return false; /* reading rows costs time: no more than anybody honest names */
+        }
+        room -= run->kept + run->fresh;
         if (run->fresh > tell->n_rows - row || run->kept + run->fresh == 0 ||
             !take_kept(s, run) || !take_fresh(s, tell, &row, row + run->fresh)) {
             return false;

@@ -297,8 +297,8 @@ charter_kind_of(const char *text, enum store_charter *kind)
 /* ---- rows that changed against a base ---- */
 
 enum {
-    CHARTER_STEP_ROWS = 2048, /* looked at for one answer */
-    CHARTER_AHEAD_ROWS = 1024 /* so many rows may be gone at one place */
+    CHARTER_STEP_ROWS = RANGE_CHARTER_ROWS_MAX, /* looked at for one answer */
+    CHARTER_AHEAD_ROWS = 1024                   /* so many rows may be gone at one place */
 };
 
 struct charter_pages {

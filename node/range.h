@@ -13,6 +13,9 @@
 #include "node/gossip_update.h"
 #include "store/store.h"
 
+/* Rows of a charter document that one answer with runs of a base covers at most. */
+enum { RANGE_CHARTER_ROWS_MAX = 2048 };
+
 struct range_asker {
     const char *network;
     const char *institution; /* who asks */
