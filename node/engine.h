@@ -112,10 +112,10 @@ struct network {
     bool clock_ahead; /* cosignatures in hand are later than our clock (checked then:) */
     int64_t clock_checked_ms;
     size_t clock_next;
-    struct recall *recall;     /* engine_recall_io.c */
-    bool recall_changed;       /* it is to look at its rows again */
-    uint64_t recall_signed;    /* size of our signed pub log that it knows */
-    struct turns *turns;       /* engine_turns_io.c */
+    struct recall *recall;  /* engine_recall_io.c */
+    bool recall_changed;    /* it is to look at its rows again */
+    uint64_t recall_signed; /* size of our signed pub log that it knows */
+    struct turns *turns;    /* engine_turns_io.c */
 };
 
 /* Something to be written in the next transaction.  `write` returns STATUS_OK;
@@ -157,7 +157,7 @@ struct engine {
     bool asks_wait;          /* some of them may be sent now */
     struct retired *retired; /* charters that look-ups under way still use */
     struct gossip_run *gossip_runs;
-    struct impact_run *impacts; /* engine_impact_io.c */
+    struct impact_run *impacts;             /* engine_impact_io.c */
     struct recall_reading *recall_readings; /* engine_recall_audit_io.c */
     bool stop;
     bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
