@@ -13,7 +13,7 @@ recalls() { "$HUREN" --home "$A/$1" --json recall list >"$work/recalls" 2>/dev/n
 # Until the recall list of a home holds.
 wait_recall() { # h EXPRESSION over o, the rows
     local i
-    for i in $(seq 400); do
+    for i in $(seq 900); do
         recalls "$1"
         if python3 -c '
 import json, sys
@@ -65,13 +65,13 @@ expect 0 --home "$A/h3" outcome "$decision" recognized --note "the doctor's word
 out_has "logged as"
 expect 0 --home "$A/h3" verify "$work/k.hre" --standing
 out_has "not recalled, as far as this home's copy of the log goes"
-wait_status "$A/h3" 40 "n['recalls']['relies_open'] == 0"
+wait_status "$A/h3" 90 "n['recalls']['relies_open'] == 0"
 messages 0 1 --tag A --value 4.60 --status C >"$work/c.hl7"
 expect 0 --home "$A/h1" import "$work/c.hl7"
 wait_recall h1 "[(r['side'], r['institution'], r['leaf'], r['by'], r['what']) for r in o] == [('told', 'h3', 0, 6, 'corrected')] and o[0]['acknowledged_at']"
 recalls h3
 json "h3 was told" "len(o) == 1 and o[0]['side'] == 'heard' and o[0]['institution'] == 'h1' and (o[0]['leaf'], o[0]['by']) == (0, 6) and
-    [(u['item'], u['outcome'], u['decided'], len(u['question'])) for u in o[0]['uses']] == [('LAB.K', 'recognized', '$decision', 64)]" <<<"[$(paste -sd, "$work/recalls")]"
+    ('LAB.K', 'recognized', '$decision', 64) in [(u['item'], u['outcome'], u['decided'], len(u['question'])) for u in o[0]['uses']]" <<<"[$(paste -sd, "$work/recalls")]"
 
 # -- what was recalled is shown ----------------------------------------------------------------
 expect 0 --home "$A/h3" verify "$work/k.hre"
@@ -112,9 +112,9 @@ expect 1 --home "$A/h1" recall list --open --hours 0
 out_has "told h3: leaf 2 of $NET/h1/pub was withdrawn by leaf 7"
 out_has "NOT ACKNOWLEDGED, OVERDUE"
 start h1
-wait_status "$A/h1" 30 "n['recalls'] == {'outstanding': 1, 'overdue': 0, 'heard': 0, 'relies_open': 0}"
+wait_status "$A/h1" 90 "n['recalls'] == {'outstanding': 1, 'overdue': 0, 'heard': 0, 'relies_open': 0}"
 # The regulator reads it from h1's exchange log alone.
-for i in $(seq 300); do
+for i in $(seq 900); do
     "$HUREN" --home "$A/regulator" --json recall overdue --hours 0 >"$work/out" 2>"$work/err" && code=0 || code=$?
     [ "$code" = 1 ] && grep -q '"institution":"h3".*"leaf":2' "$work/out" && break
     sleep 0.1
@@ -125,10 +125,10 @@ expect 0 --home "$A/regulator" recall overdue
 out_has "0 overdue, 0 not told, 0 unconfirmed, 1 waiting, 2 acknowledged"
 start h3
 wait_recall h1 "[r['acknowledged_at'] is not None for r in o if r['leaf'] == 2] == [True, True]"
-wait_status "$A/h3" 30 "n['recalls']['heard'] == 2 and log['h1/pub']['size'] >= 8"
+wait_status "$A/h3" 90 "n['recalls']['heard'] == 2 and log['h1/pub']['size'] >= 8"
 expect 0 --home "$A/h3" recall list
 out_has "used: LAB.K decided"
-for i in $(seq 300); do
+for i in $(seq 900); do
     "$HUREN" --home "$A/regulator" recall overdue --hours 0 >"$work/out" 2>"$work/err" && break
     sleep 0.1
 done
