@@ -693,8 +693,7 @@ decide(struct lookup_run *run)
     enum status st = store_begin_read(e->store, &txn);
     if (st == STATUS_OK) {
         st = lookup_decide(run->lookup, txn, engine_now_ms() / 1000);
-        run->lookup->clock_wrong =
-            run->lookup->clock_wrong || engine_clock_wrong(run->network);
+        run->lookup->clock_wrong = run->lookup->clock_wrong || engine_clock_wrong(run->network);
         store_abort(txn);
     }
     if (st != STATUS_OK) {
