@@ -350,7 +350,8 @@ for name in o.scenario or list(SCENARIOS):
         first, last = calls.get(call, (1, 0))
         for n in range(first, last + 1):
             plan.append((call, "kill", n))
-            plan.append((call, "eio", n))
+            if call != "mmap":  # nng 1.5.2 hangs or faults when its threads get no stack
+                plan.append((call, "eio", n))
             if call in ENOSPC:
                 plan.append((call, "enospc", n))
             if call in WRITES:
