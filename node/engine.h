@@ -160,6 +160,7 @@ struct engine {
     struct impact_run *impacts;             /* engine_impact_io.c */
     struct recall_reading *recall_readings; /* engine_recall_audit_io.c */
     bool stop;
+    bool renewed; /* engine_recover_start was done */
     bool unclean; /* this start is no clean one, and not all witnesses have been heard since */
     bool daemon;  /* serve: listens, gossips; else one call, then the end */
     int64_t idle_since_ms;
@@ -223,6 +224,9 @@ MUST_USE enum status engine_log_adopted(struct network *n, struct store_txn *txn
 /* At an unclean start: begin a new exch log in each network whose old one may
  * have been signed further than this home knows. */
 MUST_USE enum status engine_recover_start(struct engine *e, struct store_txn *txn);
+/* The same in a command without a daemon, before the first thing that it writes
+ * there: one that only reads leaves a restored home as it is. */
+MUST_USE enum status engine_recover_now(struct engine *e);
 /* The gate changed: begin a new exch log if ours is contradicted, say what is
  * missing of the one before. */
 void engine_recover_gate(struct network *n);
@@ -280,6 +284,8 @@ void engine_charter_call(struct engine *e, const struct call *call, struct call_
  * sign under them.  Close sessions of who is no member any more. */
 MUST_USE enum status engine_keys_open(struct network *n);
 void engine_keys_free(struct network *n);
+/* Seeds that were added since we started (huren keys rotate beside a daemon). */
+void engine_keys_read(struct engine *e);
 void engine_keys_look(struct network *n);
 void engine_keys_tick(struct engine *e, int64_t now_ms);
 const struct network_keys *engine_keys_more(void *ctx, const char *network, size_t i);

@@ -278,7 +278,7 @@ open_machines(struct engine *e)
         return st;
     }
     judge_start(e, txn, &gate);
-    if (!gate.clean) {
+    if (!gate.clean && e->daemon) { /* a command: when it writes there (engine_call) */
         store_abort(txn);
         st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
         if (st == STATUS_OK && (st = engine_recover_start(e, txn)) == STATUS_OK) {
@@ -660,27 +660,36 @@ engine_call(struct engine *e, const struct call *call, struct call_sink *sink)
     static const struct {
         const char *name;
         void (*run)(struct engine *, const struct call *, struct call_sink *);
-    } handlers[] = {{"lookup", engine_lookup_call},
-                    {"publish", engine_publish_call},
-                    {"charter-adopt", engine_charter_call},
-                    {"charter-impact", engine_impact_call},
-                    {"release", engine_release_call},
-                    {"pack-adopt", engine_pack_call},
-                    {"status", engine_status_call},
-                    {"log", engine_log_call},
-                    {"resume", engine_resume_call},
-                    {"retire", engine_retire_call},
-                    {"outcome", engine_outcome_call},
-                    {"recall", engine_recall_call},
-                    {"fork", engine_fork_call},
-                    {"quarantine", engine_quarantine_call},
-                    {"quarantine-drop", engine_quarantine_drop_call},
-                    {"quarantine-list", engine_quarantine_list_call}};
+        bool reads; /* writes nothing to an exchange log */
+    } handlers[] = {{"lookup", engine_lookup_call, false},
+                    {"publish", engine_publish_call, false},
+                    {"charter-adopt", engine_charter_call, false},
+                    {"charter-impact", engine_impact_call, true},
+                    {"release", engine_release_call, false},
+                    {"pack-adopt", engine_pack_call, true},
+                    {"status", engine_status_call, true},
+                    {"log", engine_log_call, true},
+                    {"resume", engine_resume_call, true},
+                    {"retire", engine_retire_call, false},
+                    {"outcome", engine_outcome_call, false},
+                    {"recall", engine_recall_call, true},
+                    {"fork", engine_fork_call, true},
+                    {"quarantine", engine_quarantine_call, true},
+                    {"quarantine-drop", engine_quarantine_drop_call, true},
+                    {"quarantine-list", engine_quarantine_list_call, true}};
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++) {
-        if (strcmp(handlers[i].name, call->command) == 0) {
-            handlers[i].run(e, call, sink);
-            return;
+        if (strcmp(handlers[i].name, call->command) != 0) {
+            continue;
         }
+        enum status st = handlers[i].reads ? STATUS_OK : engine_recover_now(e);
+        if (st == STATUS_OK) {
+            handlers[i].run(e, call, sink);
+        } else {
+            engine_text(sink, true, "huren: %s: beginning a new exchange log: %s\n",
+                        call->command, status_text(st));
+            sink->done(sink->ctx, 2);
+        }
+        return;
     }
     engine_text(sink, true,
                 "huren: this daemon does not know what is asked; it may be older than "

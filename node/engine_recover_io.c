@@ -124,6 +124,7 @@ engine_recover_start(struct engine *e, struct store_txn *txn)
                        n->name, next.origin);
         }
     }
+    e->renewed = st == STATUS_OK;
     return st;
 }
 
@@ -151,6 +152,30 @@ tell_gossip(struct network *n, const char *origin)
         engine_say(n->engine, "%s: is no log of ours", origin);
     }
     engine_gossip(n, &reload);
+}
+
+enum status
+engine_recover_now(struct engine *e)
+{
+    struct store_txn *txn;
+    if (e->daemon || !e->unclean || e->renewed) {
+        return STATUS_OK;
+    }
+    enum status st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    st = engine_recover_start(e, txn);
+    if (st == STATUS_OK) {
+        st = store_commit(txn);
+    } else {
+        store_abort(txn);
+    }
+    for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
+        engine_receipt_forget(&e->networks[i]);
+        tell_gossip(&e->networks[i], e->networks[i].exch.origin);
+    }
+    return st;
 }
 
 static void

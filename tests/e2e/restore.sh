@@ -53,6 +53,10 @@ alone_and_waiting() { # WHAT
 cp -a "$A/h1" "$work/newest"
 rm -rf "$A/h1"
 cp -a "$work/backup" "$A/h1"
+[ "$(origin "$A/h1" exch)" = "$exch" ] || fail "a command that only reads began a new exchange log"
+[ "$(state "$A/h1" pub)" = waiting ] || fail "put back, no daemon: pub is $(state "$A/h1" pub), expected waiting"
+"$HUREN" --home "$A/h1" --json lookup --patient "RI:$(card 1)" --item LAB.K >/dev/null || true
+[ "$(origin "$A/h1" exch)" != "$exch" ] || fail "a look-up without a daemon goes on in the old exchange log"
 alone_and_waiting "put back"
 scripts/alliance.sh stop "$A/h1"
 alone_and_waiting "started again" # the signed exchange log does not make it a clean start
