@@ -14,6 +14,7 @@ enum { DOCUMENTS_MAX = 256 };
 static enum status
 apply_charter(struct network *n)
 {
+    engine_keys_read(n->engine); /* the new document may name the newest of them */
     engine_keys_look(n);
     engine_keys_epochs(n);
     n->engine->rechecked_ms = INT64_MIN / 2; /* who is connected may have left */

@@ -63,9 +63,8 @@ take_signers(struct network *n)
     return st;
 }
 
-/* Seeds that were added since we started (huren keys rotate beside a daemon). */
-static void
-read_more_seeds(struct engine *e)
+void
+engine_keys_read(struct engine *e)
 {
     struct seeds again;
     char error[KEYFILE_IO_ERROR_CHARS];
@@ -226,7 +225,7 @@ engine_keys_tick(struct engine *e, int64_t now_ms)
         return;
     }
     e->keys_looked_ms = now_ms;
-    read_more_seeds(e);
+    engine_keys_read(e);
     for (size_t i = 0; i < e->network_count; i++) {
         size_t before = e->networks[i].choice.use;
         engine_keys_look(&e->networks[i]);
