@@ -20,8 +20,8 @@ for preset in "$@"; do
     [ "$preset" = release ] || dir=build/$preset
     echo "== $preset: tests"
     : >"$log"
-    code=0
-    (cd "$dir" && ctest --output-on-failure --no-tests=error -j2 -O "$log" ${CTEST_ARGS:-} >/dev/null 2>&1) || code=$?
+    code=0 # more at once than there are cores: scenarios wait for each other most of the time
+    (cd "$dir" && ctest --output-on-failure --no-tests=error -j4 -O "$log" ${CTEST_ARGS:-} >/dev/null 2>&1) || code=$?
     awk '!/^ +Start / && !/ Passed /' "$log"
     awk '/SKIPPED:/ && !seen[$0]++ && n++ < 20' "$dir/Testing/Temporary/LastTest.log"
     count() { awk -v p="$1" '$0 ~ p {n++} END {print n + 0}' "$log"; }

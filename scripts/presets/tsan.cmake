@@ -1,3 +1,4 @@
 set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "")
 set(CMAKE_C_COMPILER clang CACHE STRING "")
 set(HR_SANITIZE "thread" CACHE STRING "")
+set(CMAKE_EXE_LINKER_FLAGS "-fuse-ld=lld" CACHE STRING "")
