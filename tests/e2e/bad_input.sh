@@ -152,6 +152,7 @@ else
     mv "$work/roomy" "$A/h1"
 fi
 scripts/alliance.sh start "$A/h1"
+wait_status "$A/h1" 30 "n['signing']['pub']['state'] == 'open'" # it was copied
 expect 0 --home "$A/h1" import "$work/a.hl7"
 out_has "3 there already"
 
