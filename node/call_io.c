@@ -73,6 +73,11 @@ run_here(struct caller *c, const struct call *call, struct plain *p, struct call
     if (c->engine == NULL) {
         enum status st =
             engine_open(c->cli->home, false, NULL, &c->engine, error, sizeof error);
+        char path[HOME_IO_PATH_CHARS];
+        if (st == STATUS_BUSY && home_io_path(c->cli->home, "control", path) == STATUS_OK &&
+            control_call(path, call, sink) == STATUS_OK) {
+            return p->exit_code; /* its owner is a daemon that was just starting */
+        }
         if (st != STATUS_OK) {
             return cli_error(c->cli, CLI_TROUBLE, "%s", error);
         }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct home {
@@ -155,6 +156,27 @@ read_pid(int fd)
     return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
+/* About 3 s. */
+enum { LOCK_PAUSE_MS = 20, LOCK_TRIES = 150 };
+
+/* Commands hold a home for a moment: wait for one that is about to end. */
+static bool
+lock_soon(int fd)
+{
+    const struct timespec pause = {0, LOCK_PAUSE_MS * 1000000L};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            return true;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
 enum status
 home_io_own(const char *path, struct home **out, pid_t *holder, char error[HOME_IO_ERROR_CHARS])
 {
@@ -178,9 +200,10 @@ home_io_own(const char *path, struct home **out, pid_t *holder, char error[HOME_
     if (fd < 0) {
         return from_errno(errno, error, "open lock", lock);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_soon(fd)) {
+        bool used = errno == EWOULDBLOCK;
         st = from_errno(errno, error, "lock", lock);
-        if (errno == EWOULDBLOCK) {
+        if (used) {
             *holder = read_pid(fd);
             st = refuse(STATUS_BUSY, error,
                         "open home %s: it is already in use by process %ld; stop that process, "

@@ -41,7 +41,7 @@ struct home; /* opaque: an owned home */
 /* Own the home until home_io_close.  The lock goes with the process, however
  * it ends; a stale pid in the file means nothing.
  *
- * STATUS_BUSY       another process owns it: *holder is its pid (0: unknown);
+ * STATUS_BUSY       another process has owned it for 3 s: *holder is its pid (0: unknown);
  *                   hand the work to it over HOME/control.
  * STATUS_NOT_FOUND  no home there. */
 MUST_USE enum status home_io_own(const char *path, struct home **out, pid_t *holder,

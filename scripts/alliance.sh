@@ -44,7 +44,7 @@ start() { # HOME: run the daemon and wait until it is ready
     "$HUREN" --home "$home" serve </dev/null >"$home/serve.log" 2>&1 &
     pid=$!
     echo "$pid" >"$home/serve.pid"
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         grep -q ' ready$' "$home/serve.log" && return 0
         kill -0 "$pid" 2>/dev/null || break
         sleep 0.05

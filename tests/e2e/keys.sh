@@ -7,10 +7,18 @@
 up 3
 a=$A/authority
 h() { expect "$1" --home "$A/$2" "${@:3}"; }
-start() { # HOME
+start() { # HOME, and wait, without opening it ourselves
+    local before
+    before=$(grep -c ' ready$' "$1/serve.log" 2>/dev/null || true)
+    before=${before:-0}
     "$HUREN" --home "$1" serve </dev/null >>"$1/serve.log" 2>&1 &
     echo $! >"$1/serve.pid"
     started+=($!)
+    for _ in $(seq 1200); do
+        [ "$(grep -c ' ready$' "$1/serve.log")" -gt "$before" ] && return 0
+        sleep 0.05
+    done
+    fail "the daemon of $1 does not start"
 }
 stop() { # HOME
     local pid
