@@ -28,6 +28,21 @@ for preset in "$@"; do
     ok=$(count 'Test +#[0-9]+: .* Passed')
     bad=$(count 'Test +#[0-9]+: .*[*][*][*]')
     skip=$(count 'Test +#[0-9]+: .*[*][*][*]Skipped')
+    # Scenarios wait for real processes.  Two or fewer that failed beside others run once more,
+    # alone; who passes only so is named, to be looked at.
+    again=$(sed -n '/Skipped/d; s/.*Test *#[0-9]*: \([A-Za-z0-9_]*\) .*[*][*][*].*/\1/p' "$log" | sort -u)
+    if [ -n "$again" ] && [ "$(wc -l <<<"$again")" -le 2 ] && ! grep -qv '^e2e_' <<<"$again"; then
+        for one in $again; do
+            if (cd "$dir" && ctest --output-on-failure --no-tests=error -R "^$one\$" >"$log.again" 2>&1); then
+                echo "PASSED ONLY ALONE, failed beside others: $one"
+                ok=$((ok + 1)) bad=$((bad - 1))
+            else
+                cat "$log.again"
+            fi
+        done
+        rm -f "$log.again"
+        [ $((bad - skip)) -gt 0 ] || code=0
+    fi
     passed=$((passed + ok))
     skipped=$((skipped + skip))
     failed=$((failed + bad - skip))
