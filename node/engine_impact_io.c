@@ -10,6 +10,7 @@
 
 #include "node/engine.h"
 #include "node/impact.h"
+#include "proto/bigend.h"
 #include "proto/text.h"
 #include "store/kv.h"
 
@@ -41,24 +42,6 @@ struct impact_job {
 
 static const char NAME[] = "quality";
 
-static void
-put_u64(uint8_t *to, uint64_t v)
-{
-    for (int i = 8; i-- > 0; v >>= 8) {
-        to[i] = (uint8_t)v;
-    }
-}
-
-static uint64_t
-get_u64(const uint8_t *from)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) {
-        v = v << 8 | from[i];
-    }
-    return v;
-}
-
 /* ---- what is known is kept ------------------------------------------------------------ */
 
 static enum status
@@ -85,12 +68,12 @@ keep_state(struct network *n)
         return;
     }
     j->network = n;
-    put_u64(j->bytes, s->version);
+    put_be64(j->bytes, s->version);
     memcpy(j->bytes + 8, s->hash.bytes, HASH_BYTES);
-    put_u64(j->bytes + 8 + HASH_BYTES, s->entries);
-    put_u64(j->bytes + 16 + HASH_BYTES, s->count);
-    put_u64(j->bytes + 24 + HASH_BYTES, s->recognized);
-    put_u64(j->bytes + 32 + HASH_BYTES, s->untold);
+    put_be64(j->bytes + 8 + HASH_BYTES, s->entries);
+    put_be64(j->bytes + 16 + HASH_BYTES, s->count);
+    put_be64(j->bytes + 24 + HASH_BYTES, s->recognized);
+    put_be64(j->bytes + 32 + HASH_BYTES, s->untold);
     j->job = (struct job){.purpose = STORE_EXCHANGE,
                           .bytes = 512,
                           .write = write_state,
@@ -115,12 +98,12 @@ engine_impact_open(struct network *n, struct store_txn *txn)
     if (store_kv_get(txn, SPACE_IMPACT, text_view(n->name), text_view(NAME), &row) ==
             STATUS_OK &&
         row.count == STATE_BYTES) {
-        s->version = get_u64(row.bytes);
+        s->version = get_be64(row.bytes);
         memcpy(s->hash.bytes, row.bytes + 8, HASH_BYTES);
-        s->entries = get_u64(row.bytes + 8 + HASH_BYTES);
-        s->count = get_u64(row.bytes + 16 + HASH_BYTES);
-        s->recognized = get_u64(row.bytes + 24 + HASH_BYTES);
-        s->untold = get_u64(row.bytes + 32 + HASH_BYTES);
+        s->entries = get_be64(row.bytes + 8 + HASH_BYTES);
+        s->count = get_be64(row.bytes + 16 + HASH_BYTES);
+        s->recognized = get_be64(row.bytes + 24 + HASH_BYTES);
+        s->untold = get_be64(row.bytes + 32 + HASH_BYTES);
         s->known = q != NULL && hash_equal(&s->hash, &q->head.hash);
     }
     if (n->engine->daemon && q != NULL && !s->known) {

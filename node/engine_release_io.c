@@ -17,6 +17,7 @@
 #include "node/charter.h"
 #include "node/engine.h"
 #include "node/origin.h"
+#include "proto/bigend.h"
 #include "proto/identifier.h"
 #include "proto/pbcheck.h"
 #include "proto/text.h"
@@ -39,24 +40,6 @@ struct release_run {
     int64_t until_s;
     json_t *lines; /* what the answer will say */
 };
-
-static void
-put_u64(uint8_t out[8], uint64_t v)
-{
-    for (size_t i = 8; i-- > 0; v >>= 8) {
-        out[i] = (uint8_t)v;
-    }
-}
-
-static uint64_t
-get_u64(const uint8_t in[8])
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < 8; i++) {
-        v = v << 8 | in[i];
-    }
-    return v;
-}
 
 static struct view
 name_of(const uint8_t handle[PUBLISH_HANDLE_BYTES], const char *institution,
@@ -82,7 +65,7 @@ engine_released(struct network *n, struct store_txn *txn, uint64_t leaf,
                           name_of(own.report, institution, name), &value);
     }
     if (st == STATUS_OK && value.count == VALUE_BYTES) {
-        *released = get_u64(value.bytes) > (uint64_t)now_s;
+        *released = get_be64(value.bytes) > (uint64_t)now_s;
     }
     return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
@@ -161,8 +144,8 @@ release_one(struct release_run *run, struct store_txn *txn, const struct candida
                  st == STATUS_OK ? "taken back" : "was not released");
         return st == STATUS_NOT_FOUND ? STATUS_OK : st;
     }
-    put_u64(value, (uint64_t)run->until_s);
-    put_u64(value + 8, c->leaf);
+    put_be64(value, (uint64_t)run->until_s);
+    put_be64(value + 8, c->leaf);
     add_line(run, report, c->leaf, run->to, run->until_s, "released");
     return store_kv_put(txn, SPACE_RELEASE, text_view(n->name), key,
                         (struct view){value, sizeof value});
@@ -222,12 +205,12 @@ list_all(struct release_run *run, struct store_txn *txn)
         after_bytes = name.count;
         char to[INSTITUTION_CHARS_MAX + 1] = "";
         memcpy(to, name.bytes + PUBLISH_HANDLE_BYTES, name.count - PUBLISH_HANDLE_BYTES);
-        uint64_t until = get_u64(value.bytes);
+        uint64_t until = get_be64(value.bytes);
         if (until <= now_s && over_count < DROPPED_AT_ONCE) {
             memcpy(over[over_count], name.bytes, name.count);
             over_bytes[over_count++] = name.count;
         } else if (until > now_s && run->list) {
-            add_line(run, NULL, get_u64(value.bytes + 8), to, (int64_t)until, "released");
+            add_line(run, NULL, get_be64(value.bytes + 8), to, (int64_t)until, "released");
         }
     }
     st = st == STATUS_NOT_FOUND ? STATUS_OK : st;

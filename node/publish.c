@@ -8,6 +8,7 @@
 #include "crypto/brief.h"
 #include "crypto/record.h"
 #include "crypto/token.h"
+#include "proto/bigend.h"
 #include "proto/civil.h"
 #include "proto/log.pb-c.h"
 #include "proto/text.h"
@@ -15,33 +16,14 @@
 enum { RANK_PRELIMINARY = 1, RANK_FINAL = 2, RANK_CORRECTED = 3 };
 enum { REASON_IN_ERROR = 1, REASON_WRONG_PATIENT = 2 }; /* Withdraw.reason of log.proto */
 
-static void
-put_u64(uint8_t out[8], uint64_t v)
-{
-    for (int i = 7; i >= 0; i--) {
-        out[i] = (uint8_t)v;
-        v >>= 8;
-    }
-}
-
-static uint64_t
-get_u64(const uint8_t in[8])
-{
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) {
-        v = v << 8 | in[i];
-    }
-    return v;
-}
-
 void
 publish_row_pack(const struct publish_row *row, uint8_t out[PUBLISH_RANK_BYTES])
 {
     memcpy(out, row->identifier, 16);
-    put_u64(out + 16, row->reported_s);
+    put_be64(out + 16, row->reported_s);
     out[24] = row->rank;
     out[25] = row->what;
-    put_u64(out + 26, row->replaces);
+    put_be64(out + 26, row->replaces);
 }
 
 enum status
@@ -52,10 +34,10 @@ publish_row_unpack(struct view rank, struct publish_row *row)
         return STATUS_CORRUPT;
     }
     memcpy(row->identifier, rank.bytes, 16);
-    row->reported_s = get_u64(rank.bytes + 16);
+    row->reported_s = get_be64(rank.bytes + 16);
     row->rank = rank.bytes[24];
     row->what = rank.bytes[25];
-    row->replaces = get_u64(rank.bytes + 26);
+    row->replaces = get_be64(rank.bytes + 26);
     return STATUS_OK;
 }
 
