@@ -6,7 +6,7 @@
 
 #include "node/decision_input.h"
 #include "node/engine_recall.h"
-#include "node/origin.h"
+#include "node/logwalk.h"
 #include "node/recall_audit.h"
 #include "node/recall_proof.h"
 #include "proto/text.h"
@@ -85,18 +85,15 @@ next_log(struct recall_reading *r)
     struct store_log log;
     struct origin o;
     enum status st;
-    while ((st = store_log_next(r->txn, text_view(r->origin), &log)) == STATUS_OK) {
-        memcpy(r->origin, log.origin.bytes, log.origin.count);
-        r->origin[log.origin.count] = '\0';
-        if (origin_parse(log.origin, &o) == STATUS_OK && o.log == ORIGIN_EXCH &&
-            strcmp(o.network, r->network->name) == 0 && log.size > 0) {
-            memcpy(r->author, o.institution, sizeof r->author);
-            r->log = log.id;
-            r->at = 0;
-            r->size = log.size;
-            r->logs++;
-            return STATUS_OK;
-        }
+    do {
+        st = logwalk_next(r->txn, r->network->name, ORIGIN_EXCH, r->origin, &log, &o);
+    } while (st == STATUS_OK && log.size == 0);
+    if (st == STATUS_OK) {
+        memcpy(r->author, o.institution, sizeof r->author);
+        r->log = log.id;
+        r->at = 0;
+        r->size = log.size;
+        r->logs++;
     }
     return st;
 }

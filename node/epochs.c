@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "crypto/checkpoint.h"
-#include "node/origin.h"
+#include "node/logwalk.h"
+#include "proto/bigend.h"
 #include "proto/text.h"
 #include "store/kv.h"
-#include "store/log.h"
 
 enum { MARK_BYTES = 16, NAME_BYTES_MAX = 4 + ORIGIN_CHARS_MAX };
 
@@ -55,24 +55,6 @@ name_of(uint32_t epoch, const char *origin, uint8_t out[NAME_BYTES_MAX])
     return (struct view){out, 4 + n};
 }
 
-static void
-put_u64(uint8_t out[8], uint64_t v)
-{
-    for (size_t i = 8; i-- > 0; v >>= 8) {
-        out[i] = (uint8_t)v;
-    }
-}
-
-static uint64_t
-get_u64(const uint8_t in[8])
-{
-    uint64_t v = 0;
-    for (size_t i = 0; i < 8; i++) {
-        v = v << 8 | in[i];
-    }
-    return v;
-}
-
 enum status
 epochs_get(struct store_txn *txn, const char *network, uint32_t epoch, const char *origin,
            struct epoch_marks *out)
@@ -83,8 +65,8 @@ epochs_get(struct store_txn *txn, const char *network, uint32_t epoch, const cha
     enum status st = store_kv_get(txn, EPOCHS_SPACE, text_view(network),
                                   name_of(epoch, origin, name), &value);
     if (st == STATUS_OK && value.count == MARK_BYTES) {
-        out->ended = get_u64(value.bytes);
-        out->closed = get_u64(value.bytes + 8);
+        out->ended = get_be64(value.bytes);
+        out->closed = get_be64(value.bytes + 8);
     }
     return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
@@ -94,8 +76,8 @@ epochs_put(struct store_txn *txn, const char *network, uint32_t epoch, const cha
            const struct epoch_marks *marks)
 {
     uint8_t name[NAME_BYTES_MAX], value[MARK_BYTES];
-    put_u64(value, marks->ended);
-    put_u64(value + 8, marks->closed);
+    put_be64(value, marks->ended);
+    put_be64(value + 8, marks->closed);
     return store_kv_put(txn, EPOCHS_SPACE, text_view(network), name_of(epoch, origin, name),
                         (struct view){value, sizeof value});
 }
@@ -160,18 +142,12 @@ epochs_note_all(struct store_txn *txn, const struct charter *c, int64_t up_s, in
 {
     char after[ORIGIN_CHARS_MAX + 1] = "";
     struct store_log log;
+    struct origin o;
     enum status st;
     *changed = 0;
-    while ((st = store_log_next(txn, text_view(after), &log)) == STATUS_OK) {
-        struct origin o;
-        if (log.origin.count > ORIGIN_CHARS_MAX) {
-            return STATUS_CORRUPT;
-        }
-        memset(after, 0, sizeof after);
-        memcpy(after, log.origin.bytes, log.origin.count);
-        if (origin_parse(log.origin, &o) == STATUS_OK && o.log == ORIGIN_PUB &&
-            strcmp(o.network, charter_network(c)) == 0 &&
-            (st = note_log(txn, c, &log, &o, up_s, now_s, dry, changed)) != STATUS_OK) {
+    while ((st = logwalk_next(txn, charter_network(c), ORIGIN_PUB, after, &log, &o)) ==
+           STATUS_OK) {
+        if ((st = note_log(txn, c, &log, &o, up_s, now_s, dry, changed)) != STATUS_OK) {
             return st;
         }
     }

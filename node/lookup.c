@@ -8,7 +8,7 @@
 #include "node/epochs.h"
 #include "node/frontier.h"
 #include "node/linked.h"
-#include "node/origin.h"
+#include "node/logwalk.h"
 #include "node/recall_rows.h"
 #include "proto/pbcheck.h"
 #include "proto/text.h"
@@ -97,16 +97,10 @@ note_heads(struct lookup *l, struct store_txn *txn)
     crypto_hash_sha256_init(&state);
     char after[ORIGIN_CHARS_MAX + 1] = "";
     struct store_log log;
+    struct origin o;
     enum status st;
-    while ((st = store_log_next(txn, (struct view){(const uint8_t *)after, strlen(after)},
-                                &log)) == STATUS_OK) {
-        struct origin o;
-        memcpy(after, log.origin.bytes, log.origin.count);
-        after[log.origin.count] = '\0';
-        if (origin_parse(log.origin, &o) != STATUS_OK || o.log != ORIGIN_PUB ||
-            strcmp(o.network, l->place.network) != 0) {
-            continue;
-        }
+    while ((st = logwalk_next(txn, l->place.network, ORIGIN_PUB, after, &log, &o)) ==
+           STATUS_OK) {
         char text[FRONTIER_LINE_CHARS_MAX + 1];
         struct frontier_line line = {
             .what = FRONTIER_LOG, .name = log.origin, .number = log.size, .hash = log.root};
