@@ -1,10 +1,12 @@
 /* cmd_verify.c: huren verify. */
+#include <inttypes.h>
 #include <jansson.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "crypto/line.h"
 #include "node/charter_document.h"
 #include "node/cli.h"
 #include "node/evidence.h"
@@ -36,6 +38,7 @@ const char cmd_verify_help[] =
     "and\n"
     "               of the home are known; the charter in the file names the rest by hash\n"
     "  --standing   ask more: does the result still stand?\n"
+    "  --witnesses N  ask more: did N witnesses see it, or more?\n"
     "\n"
     "Evidence stays authentic when its result is corrected or withdrawn.  What the home knows "
     "of\n"
@@ -45,7 +48,7 @@ const char cmd_verify_help[] =
     "exit: 0 verified, 1 not verified, 2 could not tell (no root, not readable, or a pack or\n"
     "annex is not here, so that a decision could not be made again); with --standing also 1 if "
     "it\n"
-    "is recalled, 2 if this home cannot tell\n";
+    "is recalled, 2 if this home cannot tell; with --witnesses also 1 if fewer cosigned\n";
 
 /* A root and what its document points to. */
 struct trusted {
@@ -281,19 +284,36 @@ print_found(struct cli *cli, const char *path, const struct evidence_found *f)
     }
 }
 
+/* What is asked beyond whether a file is authentic. */
+struct demands {
+    bool standing;
+    uint64_t witnesses;
+};
+
 /* What the evidence proves, and the exit code. */
 static int
-report_found(struct cli *cli, const char *path, struct evidence_found *f, bool standing)
+report_found(struct cli *cli, const char *path, struct evidence_found *f,
+             const struct demands *more)
 {
     bool told = f->decisions_unknown == 0;
     json_object_set_new(f->json, "verified", told ? json_true() : json_null());
+    if (more->witnesses > 0) {
+        json_object_set_new(f->json, "enough_witnesses",
+                            json_boolean(f->cosigned_by >= more->witnesses));
+    }
     verify_recall_add(cli, f->json);
     print_found(cli, path, f);
     if (!cli->json) {
         verify_recall_print(cli, f->json);
     }
+    if (told && f->cosigned_by < more->witnesses) {
+        return cli_error(cli, CLI_NO,
+                         "%s: cosigned by %zu of %zu witnesses, %" PRIu64
+                         " are wanted: ask its issuer or any member for newer evidence",
+                         path, f->cosigned_by, f->cosigned_of, more->witnesses);
+    }
     if (told) {
-        return standing ? verify_recall_exit(cli, path, f->json) : CLI_YES;
+        return more->standing ? verify_recall_exit(cli, path, f->json) : CLI_YES;
     }
     return cli_error(cli, CLI_TROUBLE,
                      "%s: could not tell whether %s right: not here: %s; name its file with "
@@ -332,10 +352,13 @@ int
 cmd_verify(struct cli *cli, int argc, char **argv)
 {
     const char *root = NULL;
+    const char *witnesses = NULL;
     const char *packs[PACK_FILES_MAX];
+    struct demands more = {0};
     struct cli_option options[] = {{"--root", &root, 1, 0},
                                    {"--pack", packs, PACK_FILES_MAX, 0},
                                    {"--standing", NULL, 0, 0},
+                                   {"--witnesses", &witnesses, 1, 0},
                                    {NULL, NULL, 0, 0}};
     char error[FILE_ERROR_CHARS];
     uint8_t *bytes;
@@ -346,6 +369,12 @@ cmd_verify(struct cli *cli, int argc, char **argv)
     }
     if (argc != 2) {
         return cli_error(cli, CLI_TROUBLE, "wants one FILE; huren verify --help");
+    }
+    more.standing = options[2].count > 0;
+    if (witnesses != NULL &&
+        line_decimal(text_view(witnesses), WITNESSES_MAX, &more.witnesses) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "--witnesses wants a number from 0 to %d",
+                         WITNESSES_MAX);
     }
     if (sodium_init() < 0) {
         return cli_error(cli, CLI_TROUBLE, "libsodium did not start");
@@ -393,7 +422,7 @@ cmd_verify(struct cli *cli, int argc, char **argv)
             }
             exit_code = CLI_YES;
         } else if (c.status == STATUS_OK) {
-            exit_code = report_found(cli, argv[1], &c.found, options[2].count > 0);
+            exit_code = report_found(cli, argv[1], &c.found, &more);
         } else if (c.status == STATUS_NO_MEMORY || c.status == STATUS_UNSUPPORTED) {
             cli_error(cli, CLI_TROUBLE, "%s: %s", argv[1],
                       c.reason[0] != '\0' ? c.reason : status_text(c.status));

@@ -17,12 +17,13 @@
 #include "proto/civil.h"
 #include "proto/text.h"
 
-enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000, RECALL_HOURS_MAX = 8760 };
+enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000, HOURS_MAX = 8760 };
 
 /* ---- the shape ------------------------------------------------------------ */
 
 struct yaml_network {
-    char *name, *listen, *advertise, *tick_ms, *start_wait_ms, *recall_overdue_hours;
+    char *name, *listen, *advertise, *tick_ms, *start_wait_ms, *recall_overdue_hours,
+        *witnesses_wanted, *witnesses_wait_hours;
     char **peers;
     uint32_t peers_count;
 };
@@ -44,6 +45,8 @@ static const cyaml_schema_field_t network_fields[] = {
     TEXT(struct yaml_network, tick_ms, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, start_wait_ms, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, recall_overdue_hours, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_network, witnesses_wanted, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_network, witnesses_wait_hours, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_SEQUENCE("peers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_network,
                          peers, &text_entry, 0, PEERS_MAX),
     CYAML_FIELD_END};
@@ -148,6 +151,14 @@ texts_bytes(const struct yaml_config *y)
     return n;
 }
 
+/* A strict decimal; 0 for what is not given. */
+static bool
+read_number(const char *text, uint64_t most, uint64_t *out)
+{
+    *out = 0;
+    return given(text)[0] == 0 || line_decimal(text_view(text), most, out) == STATUS_OK;
+}
+
 static enum status
 read_network(const struct reader *r, const struct yaml_network *y, struct block *b,
              const char **peers, struct config_network *out)
@@ -161,20 +172,24 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
     if (!is_address(given(y->advertise))) {
         return refuse(r, "advertise", y->advertise, "is not tcp://host:port");
     }
-    uint64_t tick_ms = 0, start_wait_ms = 0;
-    if (given(y->tick_ms)[0] != 0 &&
-        line_decimal(text_view(y->tick_ms), TICK_MS_MAX, &tick_ms) != STATUS_OK) {
+    uint64_t tick_ms, start_wait_ms, recall_hours, witnesses, witness_hours;
+    bool none = strcmp(given(y->witnesses_wanted), "none") == 0;
+    if (!read_number(y->tick_ms, TICK_MS_MAX, &tick_ms)) {
         return refuse(r, "tick_ms", y->tick_ms, "is not a number of milliseconds");
     }
-    if (given(y->start_wait_ms)[0] != 0 &&
-        line_decimal(text_view(y->start_wait_ms), TICK_MS_MAX, &start_wait_ms) != STATUS_OK) {
+    if (!read_number(y->start_wait_ms, TICK_MS_MAX, &start_wait_ms)) {
         return refuse(r, "start_wait_ms", y->start_wait_ms, "is not a number of milliseconds");
     }
-    uint64_t recall_hours = 0;
-    if (given(y->recall_overdue_hours)[0] != 0 &&
-        line_decimal(text_view(y->recall_overdue_hours), RECALL_HOURS_MAX, &recall_hours) !=
-            STATUS_OK) {
+    if (!read_number(y->recall_overdue_hours, HOURS_MAX, &recall_hours)) {
         return refuse(r, "recall_overdue_hours", y->recall_overdue_hours,
+                      "is not a number of hours, at most 8760");
+    }
+    if (!read_number(none ? NULL : y->witnesses_wanted, WITNESSES_MAX, &witnesses)) {
+        return refuse(r, "witnesses_wanted", y->witnesses_wanted,
+                      "is not a number from 1 to 15, nor none");
+    }
+    if (!read_number(y->witnesses_wait_hours, HOURS_MAX, &witness_hours)) {
+        return refuse(r, "witnesses_wait_hours", y->witnesses_wait_hours,
                       "is not a number of hours, at most 8760");
     }
     *out = (struct config_network){.name = keep(b, y->name),
@@ -183,6 +198,8 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
                                    .tick_ms = (uint32_t)tick_ms,
                                    .start_wait_ms = (uint32_t)start_wait_ms,
                                    .recall_hours = (uint32_t)recall_hours,
+                                   .witnesses = none ? CONFIG_NO_WITNESS : (uint32_t)witnesses,
+                                   .witness_hours = (uint32_t)witness_hours,
                                    .peer_count = y->peers_count,
                                    .peers = y->peers_count == 0 ? NULL : peers};
     for (uint32_t i = 0; i < y->peers_count; i++) {
@@ -342,6 +359,19 @@ put_quoted(struct writer *w, const char *text)
     put(w, "\"\n");
 }
 
+/* An entry with its comment; commented out, with an example, where it is not set. */
+static void
+put_number(struct writer *w, const char *comment, const char *entry, uint32_t value,
+           const char *example)
+{
+    put(w, "    # %s\n", comment);
+    if (value != 0) {
+        put(w, "    %s: %" PRIu32 "\n", entry, value);
+    } else {
+        put(w, "    # %s: %s\n", entry, example);
+    }
+}
+
 static void
 put_network(struct writer *w, const struct config_network *n)
 {
@@ -368,21 +398,25 @@ put_network(struct writer *w, const struct config_network *n)
         }
         put(w, "]\n");
     }
-    put(w, "    # Milliseconds between rounds of gossip.\n");
-    if (n->tick_ms != 0) {
-        put(w, "    tick_ms: %" PRIu32 "\n", n->tick_ms);
-    } else {
-        put(w, "    # tick_ms: 1000\n");
-    }
+    put_number(w, "Milliseconds between rounds of gossip.", "tick_ms", n->tick_ms, "1000");
     if (n->start_wait_ms != 0) {
         put(w, "    start_wait_ms: %" PRIu32 "\n", n->start_wait_ms);
     }
-    put(w, "    # Hours after which a recall that nobody acknowledged is overdue.\n");
-    if (n->recall_hours != 0) {
-        put(w, "    recall_overdue_hours: %" PRIu32 "\n", n->recall_hours);
+    put_number(w, "Hours after which a recall that nobody acknowledged is overdue.",
+               "recall_overdue_hours", n->recall_hours, "24");
+    if (n->witnesses == CONFIG_NO_WITNESS) {
+        put(w, "    witnesses_wanted: none\n");
     } else {
-        put(w, "    # recall_overdue_hours: 24\n");
+        put_number(
+            w,
+            "Witnesses that must have seen a result of others (1 to 15, or none); without "
+            "it\n    # more than half of those that the members document names.",
+            "witnesses_wanted", n->witnesses, "2");
     }
+    put_number(w,
+               "For so many hours a result with fewer is accepted, and shown as such; later it "
+               "is\n    # shown and not suggested.",
+               "witnesses_wait_hours", n->witness_hours, "72");
 }
 
 enum status

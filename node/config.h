@@ -13,6 +13,7 @@
 #include "proto/view.h"
 
 enum { CONFIG_ERROR_CHARS = 512, CONFIG_NETWORKS_MAX = 8, CONFIG_BYTES_MAX = 256 * 1024 };
+enum { CONFIG_NO_WITNESS = WITNESSES_MAX + 1 };
 
 struct config_network {
     const char *name;         /* origin_vet_network */
@@ -21,6 +22,8 @@ struct config_network {
     uint32_t tick_ms;         /* of gossip; 0: its default */
     uint32_t start_wait_ms;   /* how long a start waits for witnesses; 0: a minute */
     uint32_t recall_hours;    /* without acknowledgement a recall is overdue; 0: default */
+    uint32_t witnesses;       /* wanted under a result; 0: a majority; CONFIG_NO_WITNESS */
+    uint32_t witness_hours;   /* for so long fewer are accepted; 0: default */
     size_t peer_count;        /* dial only these; 0: all members */
     const char *const *peers; /* institution codes; NULL when there are none */
 };

@@ -21,4 +21,8 @@
 MUST_USE enum status cosigned_note(struct store_txn *txn, uint32_t log, uint64_t leaf,
                                    struct view *note);
 
+/* How many cosignature lines a note has, and the size of its head (0: it is none).  Lines
+ * are not verified; what the store keeps was. */
+size_t cosigned_lines(struct view note, uint64_t *size);
+
 #endif

@@ -45,6 +45,7 @@ enum engine_space {
     SPACE_FORK = 5,       /* origin -> blob hash of the proof */
     SPACE_RELEASE = 16,   /* report handle, institution -> until when held reports are given */
     SPACE_EPOCH = 17,     /* epoch, origin -> sizes of a log when its epoch ended (epochs.h) */
+    SPACE_WITNESSED = 18, /* origin -> since when too few witnesses cosigned (witnessed.h) */
 
     SPACE_RECALL = 24,  /* who relies on what, what was recalled: recall_rows.h */
     SPACE_REFUSED = 32, /* number -> charter document that was refused: charter_evidence_io.h */
@@ -96,8 +97,9 @@ struct network {
     size_t dial;   /* under this generation */
     struct note_signer witness;
     uint8_t ledger_key[KEY_BYTES];
-    struct charter *charter;     /* NULL until a root and members are adopted */
-    struct lookup_counts counts; /* of this charter */
+    struct charter *charter;           /* NULL until a root and members are adopted */
+    struct lookup_counts counts;       /* of this charter */
+    struct witnessed_policy witnessed; /* of the configuration */
     struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     size_t epoch_count;
     size_t epochs_bad; /* sealed to us, and did not open or match their check */

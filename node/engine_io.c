@@ -251,6 +251,12 @@ open_network(struct engine *e, struct network *n, const struct config_network *c
     n->engine = e;
     n->config = config;
     memcpy(n->name, config->name, strlen(config->name) + 1);
+    n->witnessed = (struct witnessed_policy){
+        .wanted = config->witnesses == 0                   ? WITNESSED_MAJORITY
+                  : config->witnesses == CONFIG_NO_WITNESS ? 0
+                                                           : config->witnesses,
+        .wait_s = 3600 * (int64_t)(config->witness_hours == 0 ? WITNESSED_WAIT_HOURS
+                                                              : config->witness_hours)};
     enum status st = engine_keys_open(n);
     static const char context[] = "huren ledger v1";
     crypto_generichash_state h;

@@ -167,7 +167,21 @@ engine_keys_epochs(struct network *n)
     }
 }
 
-/* ---- sizes of logs when an epoch ended (epochs.h) ---- */
+/* ---- what is noted of logs as time goes by (epochs.h, witnessed.h) ---- */
+
+static enum status
+note_due(const struct network *n, struct store_txn *txn, bool dry, size_t *changed)
+{
+    int64_t now_s = engine_now_ms() / 1000;
+    size_t waits = 0;
+    enum status st = epochs_note_all(txn, n->charter, n->engine->up_s, now_s, dry, changed);
+    if (st == STATUS_OK) {
+        st = witnessed_note_all(txn, n->charter, &n->witnessed, n->engine->institution, now_s,
+                                dry, &waits);
+    }
+    *changed += waits;
+    return st;
+}
 
 struct marks_job {
     struct job job;
@@ -179,8 +193,7 @@ write_marks(struct store_txn *txn, void *ctx)
 {
     struct marks_job *j = ctx;
     size_t changed;
-    return epochs_note_all(txn, j->network->charter, j->network->engine->up_s,
-                           engine_now_ms() / 1000, false, &changed);
+    return note_due(j->network, txn, false, &changed);
 }
 
 static void
@@ -188,8 +201,8 @@ marks_done(void *ctx, enum status st)
 {
     struct marks_job *j = ctx;
     if (st != STATUS_OK) {
-        engine_say(j->network->engine, "%s: noting the sizes of logs: %s", j->network->name,
-                   status_text(st));
+        engine_say(j->network->engine, "%s: noting what logs have come to: %s",
+                   j->network->name, status_text(st));
     }
     free(j);
 }
@@ -204,8 +217,7 @@ note_marks(struct network *n)
     if (n->charter == NULL || store_begin_read(n->engine->store, &txn) != STATUS_OK) {
         return;
     }
-    enum status st = epochs_note_all(txn, n->charter, n->engine->up_s, engine_now_ms() / 1000,
-                                     true, &changed);
+    enum status st = note_due(n, txn, true, &changed);
     store_abort(txn);
     if (st == STATUS_OK && changed > 0 && (j = calloc(1, sizeof *j)) != NULL) {
         j->network = n;

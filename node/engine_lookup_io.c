@@ -367,7 +367,8 @@ begin(struct lookup_run *run)
                                  .policy = n->engine->policy,
                                  .epochs = n->epochs,
                                  .epoch_count = n->epoch_count,
-                                 .counts = &n->counts};
+                                 .counts = &n->counts,
+                                 .witnessed = &n->witnessed};
     struct store_txn *txn;
     enum status st = store_begin_read(n->engine->store, &txn);
     if (st != STATUS_OK) {

@@ -205,13 +205,36 @@ print_recall(struct call_sink *sink, const json_t *r)
 }
 
 static void
+print_cosigned(struct call_sink *sink, json_t *c)
+{
+    const char *state = json_string_value(json_object_get(c, "state"));
+    const char *until = json_string_value(json_object_get(c, "until"));
+    engine_text(sink, false,
+                "cosigned by %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " witnesses\n",
+                json_integer_value(json_object_get(c, "by")),
+                json_integer_value(json_object_get(c, "of")));
+    if (strcmp(state, "waits") == 0) {
+        engine_text(
+            sink, false,
+            "    not enough witnesses yet: this hospital wants %" JSON_INTEGER_FORMAT "%s%s\n",
+            json_integer_value(json_object_get(c, "wanted")),
+            until == NULL ? "" : ", and accepts fewer until ", until == NULL ? "" : until);
+    } else if (strcmp(state, "too_few") == 0) {
+        engine_text(sink, false,
+                    "    TOO FEW WITNESSES: this hospital wants %" JSON_INTEGER_FORMAT
+                    " and accepted fewer until %s\n",
+                    json_integer_value(json_object_get(c, "wanted")),
+                    until == NULL ? "now" : until);
+    }
+}
+
+static void
 print_result(struct call_sink *sink, const json_t *r, size_t number)
 {
     char a[256];
     char b[256];
     char c[256];
     char d[256];
-    json_t *cosigned = json_object_get(r, "cosigned");
     engine_text(sink, false, "%zu. %s %s %s %s  [%s]\n", number, shown(r, "item", a),
                 shown(r, "name", b), shown(r, "value", c), shown(r, "unit", d),
                 json_string_value(json_object_get(r, "status")));
@@ -222,12 +245,9 @@ print_result(struct call_sink *sink, const json_t *r, size_t number)
         engine_text(sink, false, " (%" JSON_INTEGER_FORMAT " days ago)",
                     json_integer_value(age));
     }
-    engine_text(sink, false,
-                "\n    leaf %" JSON_INTEGER_FORMAT " of %s, cosigned by %" JSON_INTEGER_FORMAT
-                " of %" JSON_INTEGER_FORMAT " witnesses\n",
-                json_integer_value(json_object_get(r, "leaf")), shown(r, "origin", d),
-                json_integer_value(json_object_get(cosigned, "by")),
-                json_integer_value(json_object_get(cosigned, "of")));
+    engine_text(sink, false, "\n    leaf %" JSON_INTEGER_FORMAT " of %s, ",
+                json_integer_value(json_object_get(r, "leaf")), shown(r, "origin", d));
+    print_cosigned(sink, json_object_get(r, "cosigned"));
     json_t *marks = json_object_get(r, "marks");
     for (size_t i = 0; i < json_array_size(marks); i++) {
         engine_text(sink, false, "%s %s%s", i == 0 ? "    mark" : ",",

@@ -49,6 +49,13 @@ logs_json(const struct network *n)
                       (json_int_t)s.wanted_size, "cosigned_size", (json_int_t)s.cosigned_size,
                       "cosigned_by", (json_int_t)s.cosigned_by, "own", s.own, "frozen",
                       s.frozen, "linked", linked_log(n->charter, txn, text_view(s.origin)));
+        struct witnessed_mark mark;
+        if (witnessed_get(txn, n->name, s.origin, &mark) == STATUS_OK &&
+            mark.from != UINT64_MAX) {
+            char since[CHARTER_TIME_CHARS];
+            charter_time_text(mark.since_s, since);
+            json_object_set_new(o, "too_few_since", json_string(since));
+        }
         json_array_append_new(list, o);
     }
     store_abort(txn);
@@ -256,6 +263,11 @@ print_network(struct call_sink *sink, json_t *n)
             json_integer_value(json_object_get(l, "cosigned_by")),
             json_integer_value(json_object_get(l, "cosigned_size")),
             json_is_true(json_object_get(l, "frozen")) ? ", FROZEN: a fork is known" : "");
+        if (json_is_string(json_object_get(l, "too_few_since"))) {
+            engine_text(sink, false,
+                        "    fewer witnesses than this hospital wants, for entries since %s\n",
+                        json_string_value(json_object_get(l, "too_few_since")));
+        }
     }
     list = json_object_get(n, "forks");
     for (size_t i = 0; i < json_array_size(list); i++) {

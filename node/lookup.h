@@ -14,6 +14,7 @@
 #include "node/candidates.h"
 #include "node/charter.h"
 #include "node/policy_json.h"
+#include "node/witnessed.h"
 #include "proto/report.pb-c.h"
 
 enum { LOOKUP_ITEMS_MAX = 64, LOOKUP_RESULTS_MAX = 512, LOOKUP_PACKS_MAX = 32 };
@@ -60,6 +61,7 @@ struct lookup_place {
     const struct network_key *epochs;
     size_t epoch_count;
     struct lookup_counts *counts; /* of this charter, or NULL: nothing is remembered */
+    const struct witnessed_policy *witnessed; /* NULL: any number of witnesses will do */
 };
 
 enum lookup_state {
@@ -99,7 +101,9 @@ struct lookup_leaf {
     const Hr__Report *report;
     bool in_doubt;
     char doubt[160]; /* in words, without any value */
-    size_t cosigned_by, cosigned_of;
+    size_t cosigned_by, cosigned_of, cosigned_wanted;
+    enum witnessed_state witnessed;
+    int64_t waits_since_s; /* with too few; 0: not noted yet */
 };
 
 /* One row: leaf and item, with the decisions of all packs, strongest first. */

@@ -281,6 +281,29 @@ counted_place(struct lookup_counts *counts, uint32_t log)
     return c;
 }
 
+/* Are they as many as this home wants?  Nobody has to show us our own log. */
+static enum status
+judge_witnessed(const struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf,
+                int64_t now_s)
+{
+    struct witnessed_mark mark;
+    const struct witnessed_policy *policy = l->place.witnessed;
+    if (policy == NULL || strcmp(leaf->c.institution, l->place.institution) == 0) {
+        return STATUS_OK;
+    }
+    leaf->cosigned_wanted = witnessed_wanted(policy, leaf->cosigned_of);
+    if (leaf->cosigned_by >= leaf->cosigned_wanted) {
+        return STATUS_OK;
+    }
+    enum status st = witnessed_get(txn, l->place.network, leaf->c.origin, &mark);
+    if (st == STATUS_OK) {
+        leaf->waits_since_s = mark.since_s;
+        leaf->witnessed =
+            witnessed_judge(policy, &mark, leaf->cosigned_by, leaf->cosigned_of, now_s);
+    }
+    return st;
+}
+
 /* How many witnesses cosigned a head that covers the leaf. */
 static enum status
 count_cosigned(const struct lookup *l, struct store_txn *txn, struct lookup_leaf *leaf,
@@ -308,7 +331,7 @@ count_cosigned(const struct lookup *l, struct store_txn *txn, struct lookup_leaf
     }
     leaf->cosigned_of = c->of;
     leaf->cosigned_by = c->size > leaf->c.leaf ? c->by : 0;
-    return STATUS_OK;
+    return judge_witnessed(l, txn, leaf, now_s);
 }
 
 /* ---- deciding ---- */
@@ -322,6 +345,14 @@ drop_decisions(struct lookup_decision *made, size_t count)
     }
 }
 
+/* What keeps a result from being relied on, whatever the rules say of it. */
+static bool
+is_doubtful(const struct lookup_leaf *leaf, const Hr__Item *item)
+{
+    return leaf->in_doubt || leaf->c.disputed || item->doubtful ||
+           leaf->witnessed == WITNESSED_TOO_FEW;
+}
+
 static enum status
 decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_result *r)
 {
@@ -333,8 +364,7 @@ decide_row(struct lookup *l, const struct lookup_leaf *leaf, struct lookup_resul
                               .doctor = l->question.doctor,
                               .encounter = l->question.encounter,
                               .policy = l->place.policy,
-                              .in_doubt =
-                                  leaf->in_doubt || leaf->c.disputed || r->item->doubtful};
+                              .in_doubt = is_doubtful(leaf, r->item)};
     size_t packs = charter_pack_count(c);
     const struct hr_pack *pack_of[LOOKUP_PACKS_MAX];
     struct hr_decision decided[LOOKUP_PACKS_MAX];
@@ -421,7 +451,7 @@ usability(const struct lookup *l, const struct lookup_result *r)
     const char *s = decision_status(leaf->report, r->item);
     bool sound = s != NULL && (strcmp(s, "final") == 0 || strcmp(s, "corrected") == 0);
     bool early = r->examined_ms > (l->question.at_s + AHEAD_S) * 1000;
-    return !sound || early || leaf->in_doubt || leaf->c.disputed || r->item->doubtful ? 1 : 0;
+    return !sound || early || is_doubtful(leaf, r->item) ? 1 : 0;
 }
 
 /* Usable ones first, newest first (insertion sort: the lists are short). */

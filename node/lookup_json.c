@@ -140,6 +140,26 @@ add_item(const struct lookup_leaf *leaf, const Hr__Item *item, json_t *o)
     }
 }
 
+/* Who saw it, and whether that is enough for this home. */
+static json_t *
+cosigned_json(const struct lookup *l, const struct lookup_leaf *leaf)
+{
+    static const char *const states[] = {[WITNESSED_ENOUGH] = "enough",
+                                         [WITNESSED_WAITS] = "waits",
+                                         [WITNESSED_TOO_FEW] = "too_few"};
+    json_t *o = json_pack("{s:I,s:I,s:I,s:s}", "by", (json_int_t)leaf->cosigned_by, "of",
+                          (json_int_t)leaf->cosigned_of, "wanted",
+                          (json_int_t)leaf->cosigned_wanted, "state", states[leaf->witnessed]);
+    if (leaf->witnessed != WITNESSED_ENOUGH && leaf->waits_since_s > 0) {
+        char since[CHARTER_TIME_CHARS], until[CHARTER_TIME_CHARS];
+        charter_time_text(leaf->waits_since_s, since);
+        charter_time_text(leaf->waits_since_s + l->place.witnessed->wait_s, until);
+        json_object_set_new(o, "since", json_string(since));
+        json_object_set_new(o, "until", json_string(until));
+    }
+    return o;
+}
+
 json_t *
 lookup_result_json(const struct lookup *l, const struct lookup_result *r)
 {
@@ -171,9 +191,7 @@ lookup_result_json(const struct lookup *l, const struct lookup_result *r)
                         leaf->in_doubt ? json_string(leaf->doubt) : json_null());
     json_object_set_new(o, "disputed", json_boolean(leaf->c.disputed));
     json_object_set_new(o, "late", json_boolean(leaf->c.late));
-    json_object_set_new(o, "cosigned",
-                        json_pack("{s:I,s:I}", "by", (json_int_t)leaf->cosigned_by, "of",
-                                  (json_int_t)leaf->cosigned_of));
+    json_object_set_new(o, "cosigned", cosigned_json(l, leaf));
     json_t *decisions = json_array();
     for (size_t i = 0; i < r->decision_count; i++) {
         json_array_append_new(decisions, decision_json(l, &r->decisions[i]));
@@ -238,6 +256,7 @@ lookup_decided(const struct lookup *l, const struct lookup_result *r,
         e.item = (char *)(uintptr_t)r->code;
         e.cosigned_by = (uint32_t)from->cosigned_by;
         e.cosigned_of = (uint32_t)from->cosigned_of;
+        e.cosigned_wanted = (uint32_t)from->cosigned_wanted;
     } else {
         e.item = (char *)(uintptr_t)l->question.items[0];
     }

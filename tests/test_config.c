@@ -26,16 +26,21 @@ static void
 test_what_init_writes_is_read_back(void **state)
 {
     static const char *const peers[] = {"h2", "h3"};
-    struct config_network networks[] = {
-        {.name = "yx.cn", .listen = "tcp://127.0.0.1:7001", .advertise = "", .peers = NULL},
-        {.name = "zz.cn",
-         .listen = "",
-         .advertise = "tcp://a.b:1",
-         .tick_ms = 200,
-         .recall_hours = 36,
-         .start_wait_ms = 5000,
-         .peer_count = 2,
-         .peers = peers}};
+    struct config_network networks[] = {{.name = "yx.cn",
+                                         .listen = "tcp://127.0.0.1:7001",
+                                         .advertise = "",
+                                         .witnesses = CONFIG_NO_WITNESS,
+                                         .peers = NULL},
+                                        {.name = "zz.cn",
+                                         .listen = "",
+                                         .advertise = "tcp://a.b:1",
+                                         .tick_ms = 200,
+                                         .recall_hours = 36,
+                                         .witnesses = 3,
+                                         .witness_hours = 240,
+                                         .start_wait_ms = 5000,
+                                         .peer_count = 2,
+                                         .peers = peers}};
     struct config c = {.institution = "h1",
                        .name = "\xe4\xba\xba\xe6\xb0\x91 \"1\" \\ hospital: #1",
                        .zone_min = -330,
@@ -62,6 +67,8 @@ test_what_init_writes_is_read_back(void **state)
             assert_string_equal(read->networks[i].advertise, networks[i].advertise);
             assert_int_equal(read->networks[i].tick_ms, networks[i].tick_ms);
             assert_int_equal(read->networks[i].recall_hours, networks[i].recall_hours);
+            assert_int_equal(read->networks[i].witnesses, networks[i].witnesses);
+            assert_int_equal(read->networks[i].witness_hours, networks[i].witness_hours);
             assert_int_equal(read->networks[i].start_wait_ms, networks[i].start_wait_ms);
             assert_int_equal(read->networks[i].peer_count, networks[i].peer_count);
             for (size_t p = 0; p < networks[i].peer_count; p++) {
@@ -95,6 +102,10 @@ test_mistakes_are_named_with_their_line(void **state)
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    recall_overdue_hours: "
          "8761\n",
          "c.yaml:5: recall_overdue_hours: '8761' is not a number of hours"},
+        {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    witnesses_wanted: 16\n",
+         "c.yaml:5: witnesses_wanted: '16' is not a number from 1 to 15, nor none"},
+        {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    witnesses_wait_hours: -1\n",
+         "c.yaml:5: witnesses_wait_hours: '-1' is not a number of hours"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n  - name: a.cn\n",
          "'a.cn' stands there twice"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    peers: [\"h/2\"]\n",

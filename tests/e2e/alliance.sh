@@ -41,7 +41,7 @@ expect 0 --home "$A/h3" --json lookup --patient "$me" --item LAB.K --evidence "$
 json "lookup --json" "set(o) >= {'results', 'as_of', 'silent'} and o['silent'] == [] and len(o['results']) == 2" <"$work/out"
 json "results" "all(set(r) >= {'issuer', 'item', 'value', 'unit', 'examined_at', 'status', 'decisions', 'cosigned'} and
     r['item'] == 'LAB.K' and r['value'] == '4.10' and r['unit'] == 'mmol/L' and r['status'] == 'final' and
-    set(r['cosigned']) == {'by', 'of'} and 2 <= r['cosigned']['by'] <= r['cosigned']['of'] == 3
+    r['cosigned'] == {'by': r['cosigned']['by'], 'of': 3, 'wanted': 2, 'state': 'enough'} and 2 <= r['cosigned']['by'] <= 3
     for r in o['results']) and [r['issuer'] for r in o['results']] == ['h1', 'h2']" <"$work/out"
 json "decisions" "all(d['pack'] == 'hubei-2023' and d['verdict'] == 'must' and d['at_best'] == 'must' and d['reason'] and d['rules']
     for r in o['results'] for d in r['decisions']) and all(len(r['decisions']) == 1 for r in o['results'])" <"$work/out"
