@@ -17,6 +17,7 @@
 #   HR_TERRITORY  of all hospitals, GB/T 2260        default 420581
 #   HR_QUALITY    a quality.csv to use instead of the default (all hospitals passed all rounds)
 set -euo pipefail
+export PATH=/usr/bin:/bin:$PATH # a version manager's python3 takes ten times as long to start
 here=$(cd "$(dirname "$0")/.." && pwd)
 HUREN=${HUREN:-$here/build/huren}
 NETWORK=${HR_NETWORK:-yx-county.hb.cn}

@@ -3,6 +3,7 @@
 # as the scenario's first argument.  Gives $HUREN, an own folder $work, and ends
 # the daemons that the scenario started, by their process ids, when it ends.
 set -euo pipefail
+export PATH=/usr/bin:/bin:$PATH # a version manager's python3 takes ten times as long to start
 HUREN=$(realpath "${1:?usage: bash tests/e2e/x.sh BINARY}")
 export HUREN
 lib=tests/e2e/lib
