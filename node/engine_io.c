@@ -229,18 +229,20 @@ engine_last_signed(struct engine *e)
     }
 }
 
-static void
-judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *gate)
+static enum status
+judge_start(struct engine *e, struct store_txn *txn, struct signgate_options *gate,
+            char why[HOME_IO_ERROR_CHARS])
 {
     struct home_head heads[ENGINE_NETWORKS_MAX * 2];
     struct roots roots = {txn};
-    char why[HOME_IO_ERROR_CHARS] = "";
     size_t count = own_heads(e, txn, heads, false);
-    gate->clean = home_io_is_clean(e->path, heads, count, root_at, &roots, why);
+    enum status st =
+        home_io_is_clean(e->path, heads, count, root_at, &roots, &gate->clean, why);
     e->unclean = !gate->clean;
-    if (!gate->clean) {
+    if (st == STATUS_OK && !gate->clean) {
         engine_say(e, "not a clean start: %s; signing waits for the witnesses", why);
     }
+    return st;
 }
 
 /* ---- opening ---- */
@@ -275,7 +277,7 @@ open_network(struct engine *e, struct network *n, const struct config_network *c
 }
 
 static enum status
-open_machines(struct engine *e)
+open_machines(struct engine *e, char why[HOME_IO_ERROR_CHARS])
 {
     struct store_txn *txn;
     struct signgate_options gate = {0};
@@ -283,7 +285,10 @@ open_machines(struct engine *e)
     if (st != STATUS_OK) {
         return st;
     }
-    judge_start(e, txn, &gate);
+    if ((st = judge_start(e, txn, &gate, why)) != STATUS_OK) {
+        store_abort(txn);
+        return st;
+    }
     if (!gate.clean && e->daemon) { /* a command: when it writes there (engine_call) */
         store_abort(txn);
         st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
@@ -552,8 +557,9 @@ open_all(struct engine *e, char *error, size_t error_bytes)
     st = st == STATUS_OK ? open_store(e, error, error_bytes) : st;
     st = st == STATUS_OK ? engine_packs_open(e, error, error_bytes) : st;
     st = st == STATUS_OK ? open_net(e, error, error_bytes) : st;
-    if (st == STATUS_OK && (st = open_machines(e)) != STATUS_OK) {
-        snprintf(error, error_bytes, "reading the store of %s: %s", e->path, status_text(st));
+    if (st == STATUS_OK && (st = open_machines(e, why)) != STATUS_OK) {
+        snprintf(error, error_bytes, "opening %s: %s", e->path,
+                 why[0] != '\0' ? why : status_text(st));
     }
     return st;
 }

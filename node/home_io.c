@@ -123,7 +123,8 @@ home_io_create(const char *path, char error[HOME_IO_ERROR_CHARS])
     if ((st = path_or_refuse(path, "store", store, error)) != STATUS_OK) {
         return st;
     }
-    if (mkdir(path, 0700) != 0) {
+    bool made = mkdir(path, 0700) == 0;
+    if (!made) {
         if (errno != EEXIST) {
             return from_errno(errno, error, "make home", path);
         }
@@ -140,11 +141,16 @@ home_io_create(const char *path, char error[HOME_IO_ERROR_CHARS])
             return from_errno(errno, error, "make home", path);
         }
     }
-    if (mkdir(store, 0700) != 0) {
-        return from_errno(errno, error, "make directory", store);
+    st = mkdir(store, 0700) == 0 ? sync_parent(store, error)
+                                 : from_errno(errno, error, "make directory", store);
+    st = st == STATUS_OK ? sync_parent(path, error) : st;
+    if (st != STATUS_OK) { /* what is left would be refused the next time: it is not empty */
+        (void)rmdir(store);
+        if (made) {
+            (void)rmdir(path);
+        }
     }
-    st = sync_parent(store, error);
-    return st == STATUS_OK ? sync_parent(path, error) : st;
+    return st;
 }
 
 static pid_t
@@ -255,8 +261,27 @@ write_all(int fd, struct view bytes)
     return true;
 }
 
+static void
+sleep_until(int64_t at_ms)
+{
+    struct timespec now, at = {(time_t)(at_ms / 1000), (long)(at_ms % 1000) * 1000000};
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (at_ms - (int64_t)now.tv_sec * 1000 <= HOME_IO_WAIT_MS_MAX) {
+        while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, NULL) == EINTR) {
+        }
+    }
+}
+
 enum status
 home_io_write(const char *path, struct view bytes, mode_t mode, char error[HOME_IO_ERROR_CHARS])
+{
+    return home_io_write_at(path, bytes, mode, 0, error);
+}
+
+enum status
+home_io_write_at(const char *path, struct view bytes, mode_t mode, int64_t at_ms,
+                 char error[HOME_IO_ERROR_CHARS])
 {
     char temporary[HOME_IO_PATH_CHARS];
     struct stat there;
@@ -283,7 +308,9 @@ home_io_write(const char *path, struct view bytes, mode_t mode, char error[HOME_
         (void)unlink(temporary);
         return st;
     }
-    if (close(fd) != 0 || rename(temporary, path) != 0) {
+    int closed = close(fd);
+    sleep_until(at_ms);
+    if (closed != 0 || rename(temporary, path) != 0) {
         st = from_errno(errno, error, "write", path);
         (void)unlink(temporary);
         return st;
@@ -354,6 +381,7 @@ read_hex(const char *path, char *out, size_t max)
     char bytes[HOME_IO_MACHINE_CHARS];
     size_t n = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool absent = fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR);
     ssize_t count = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
     if (fd >= 0) {
         (void)close(fd);
@@ -368,17 +396,14 @@ read_hex(const char *path, char *out, size_t max)
         }
     }
     out[n] = 0;
-    return n > 0 ? STATUS_OK : STATUS_NOT_FOUND;
+    return n > 0 ? STATUS_OK : absent || count >= 0 ? STATUS_NOT_FOUND : STATUS_IO;
 }
 
 enum status
 home_io_machine(char out[HOME_IO_MACHINE_CHARS + 1])
 {
-    out[0] = 0;
-    if (read_hex("/etc/machine-id", out, HOME_IO_MACHINE_CHARS) == STATUS_OK) {
-        return STATUS_OK;
-    }
-    return read_hex("/proc/sys/kernel/random/boot_id", out, HOME_IO_MACHINE_CHARS) == STATUS_OK
-               ? STATUS_OK
-               : STATUS_NOT_FOUND;
+    enum status st = read_hex("/etc/machine-id", out, HOME_IO_MACHINE_CHARS);
+    return st != STATUS_NOT_FOUND
+               ? st
+               : read_hex("/proc/sys/kernel/random/boot_id", out, HOME_IO_MACHINE_CHARS);
 }

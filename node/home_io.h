@@ -25,7 +25,8 @@ enum {
     HOME_IO_ERROR_CHARS = 512,
     HOME_IO_PATH_CHARS = PATH_MAX,
     HOME_IO_MACHINE_CHARS = 64,
-    HOME_IO_HEADS_MAX = 256 /* own logs in HOME/last-signed */
+    HOME_IO_HEADS_MAX = 256, /* own logs in HOME/last-signed */
+    HOME_IO_WAIT_MS_MAX = 60 * 1000
 };
 
 /* Make an empty home: `path` (its parent must exist) and its store directory,
@@ -59,6 +60,11 @@ MUST_USE enum status home_io_path(const char *home, const char *name,
 MUST_USE enum status home_io_write(const char *path, struct view bytes, mode_t mode,
                                    char error[HOME_IO_ERROR_CHARS]);
 
+/* The same; it gets its name when the clock (Unix milliseconds) reads `at_ms`, unless that is
+ * over by the time it is synced, or further off than HOME_IO_WAIT_MS_MAX. */
+MUST_USE enum status home_io_write_at(const char *path, struct view bytes, mode_t mode,
+                                      int64_t at_ms, char error[HOME_IO_ERROR_CHARS]);
+
 /* Read a whole regular file of at most `max` bytes into malloced memory, which
  * the caller frees; a NUL follows the bytes.  Links are not followed.
  * STATUS_NOT_FOUND, STATUS_TOO_BIG, STATUS_REFUSED (link, not a file). */
@@ -67,7 +73,7 @@ MUST_USE enum status home_io_read(const char *path, size_t max, uint8_t **bytes,
 
 /* /etc/machine-id, lower case hex; where there is none, as in containers, the id
  * of this boot: then no start after the next boot is a clean one.
- * STATUS_NOT_FOUND: neither can be read; then no start is. */
+ * STATUS_NOT_FOUND: there is neither; then no start is.  STATUS_IO. */
 MUST_USE enum status home_io_machine(char out[HOME_IO_MACHINE_CHARS + 1]);
 
 /* The head of an own log. */
@@ -79,7 +85,7 @@ struct home_head {
 
 /* Write HOME/last-signed: these heads, this machine, the device and inode
  * of HOME/store/data.mdb, and when.  Call it after each signing that others may see,
- * before they see it.  STATUS_TOO_BIG: above HOME_IO_HEADS_MAX. */
+ * before they see it.  STATUS_TOO_BIG: above HOME_IO_HEADS_MAX.  STATUS_IO. */
 MUST_USE enum status home_io_signed(const char *home, const struct home_head *heads,
                                     size_t count, char error[HOME_IO_ERROR_CHARS]);
 
@@ -89,11 +95,14 @@ MUST_USE enum status home_io_signed(const char *home, const struct home_head *he
  * `heads` (what the store has now) and not larger there.  A log that the store
  * has grown since (commits go on when signing stops) must have had the signed
  * root at the signed size, which `root_at` tells (store_root_at).  A log that
- * was never signed does no harm.  `why` says what differs. */
+ * was never signed does no harm.  `why` says what differs.
+ *
+ * STATUS_IO, STATUS_NO_MEMORY: it cannot be told now.  That is no unclean start, after which an
+ * exchange log is given up for good. */
 typedef enum status (*home_root_fn)(void *context, const char *origin, uint64_t size,
                                     struct hash *root);
-MUST_USE bool home_io_is_clean(const char *home, const struct home_head *heads, size_t count,
-                               home_root_fn root_at, void *context,
-                               char why[HOME_IO_ERROR_CHARS]);
+MUST_USE enum status home_io_is_clean(const char *home, const struct home_head *heads,
+                                      size_t count, home_root_fn root_at, void *context,
+                                      bool *clean, char why[HOME_IO_ERROR_CHARS]);
 
 #endif

@@ -11,6 +11,7 @@
  * a home removed and put back from a copy may have the old one.  What no copying
  * program can set is the time of the last change of the inode (st_ctime): it
  * must lie beside the time that the text was written at. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ enum {
     FILE_BYTES_MAX = HOME_IO_HEADS_MAX * LINE_CHARS_MAX + 1024,
     HEX_CHARS = 2 * HASH_BYTES,
     WRITTEN_MS_MAX = 2000, /* from `written` to the change of the inode */
+    LEAD_MS_MAX = HOME_IO_WAIT_MS_MAX,
     WRITE_TRIES = 4
 };
 
@@ -39,21 +41,25 @@ to_hex(const struct hash *hash, char out[HEX_CHARS + 1])
     }
 }
 
-/* The lines that name the machine and the data file. */
-static int
-here(const char *home, char *out, size_t max)
+/* The lines that name the machine and the data file.  STATUS_NOT_FOUND: there is no store. */
+static enum status
+here(const char *home, char *out, size_t max, size_t *count)
 {
     char path[HOME_IO_PATH_CHARS], machine[HOME_IO_MACHINE_CHARS + 1];
     struct stat data;
+    enum status st = home_io_path(home, "store/data.mdb", path);
 
-    if (home_io_path(home, "store/data.mdb", path) != STATUS_OK || stat(path, &data) != 0) {
-        return -1;
+    if (st == STATUS_OK && stat(path, &data) != 0) {
+        st = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
     }
-    if (home_io_machine(machine) != STATUS_OK) {
-        (void)snprintf(machine, sizeof machine, "-");
+    if (st != STATUS_OK) {
+        return st;
     }
-    return snprintf(out, max, "machine %s\ndata %ju %ju\n", machine, (uintmax_t)data.st_dev,
-                    (uintmax_t)data.st_ino);
+    st = home_io_machine(machine);
+    *count = (size_t)snprintf(out, max, "machine %s\ndata %ju %ju\n",
+                              st == STATUS_OK ? machine : "-", (uintmax_t)data.st_dev,
+                              (uintmax_t)data.st_ino);
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st; /* without an id no start is clean */
 }
 
 static int64_t
@@ -62,36 +68,43 @@ milliseconds(const struct timespec *t)
     return (int64_t)t->tv_sec * 1000 + t->tv_nsec / 1000000;
 }
 
-/* Whether the file at `path` has not been changed since `written`. */
-static bool
-unchanged_since(const char *path, int64_t written)
+/* From `written` to the last change of the file at `path`. */
+static enum status
+changed_after(const char *path, int64_t written, int64_t *ms)
 {
     struct stat file;
 
     if (lstat(path, &file) != 0) {
-        return false;
+        return STATUS_IO;
     }
-    int64_t apart = milliseconds(&file.st_ctim) - written;
-    return apart >= -WRITTEN_MS_MAX && apart <= WRITTEN_MS_MAX;
+    *ms = milliseconds(&file.st_ctim) - written;
+    return STATUS_OK;
 }
 
+static bool
+is_unchanged(int64_t ms)
+{
+    return ms >= -WRITTEN_MS_MAX && ms <= WRITTEN_MS_MAX;
+}
+
+/* `lead_ms`: it will have its name only then. */
 static enum status
-compose(const char *home, const struct home_head *heads, size_t count, char *text,
-        size_t *bytes, int64_t *written)
+compose(const char *home, const struct home_head *heads, size_t count, int64_t lead_ms,
+        char *text, size_t *bytes, int64_t *written)
 {
     char hex[HEX_CHARS + 1];
     struct timespec now;
     struct hash sum;
-    size_t n = sizeof FIRST_LINE - 1;
-    int more = here(home, text + n, FILE_BYTES_MAX - n);
+    size_t n = sizeof FIRST_LINE - 1, more = 0;
+    enum status st = here(home, text + n, FILE_BYTES_MAX - n, &more);
 
     memcpy(text, FIRST_LINE, n);
-    if (more < 0) {
+    if (st != STATUS_OK) {
         return STATUS_IO;
     }
-    n += (size_t)more;
+    n += more;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    *written = milliseconds(&now);
+    *written = milliseconds(&now) + lead_ms;
     n += (size_t)snprintf(text + n, LINE_CHARS_MAX, "written %" PRId64 "\n", *written);
     for (size_t i = 0; i < count; i++) {
         to_hex(&heads[i].root, hex);
@@ -111,7 +124,7 @@ home_io_signed(const char *home, const struct home_head *heads, size_t count,
 {
     char path[HOME_IO_PATH_CHARS];
     char *text;
-    int64_t written = 0;
+    int64_t written = 0, lead_ms = 0, late_ms = 0;
     size_t n;
     enum status st = STATUS_OK;
 
@@ -123,17 +136,25 @@ home_io_signed(const char *home, const struct home_head *heads, size_t count,
         (void)snprintf(error, HOME_IO_ERROR_CHARS, "write HOME/last-signed: out of memory");
         return STATUS_NO_MEMORY;
     }
-    /* A disk that takes seconds to sync leaves the two times apart: once more. */
+    /* A disk that takes seconds to sync leaves the two times apart: then it is written for a
+     * moment to come, by which it is synced, and gets its name at that moment. */
     for (int i = 0; i < WRITE_TRIES; i++) {
-        if ((st = compose(home, heads, count, text, &n, &written)) != STATUS_OK) {
+        st = compose(home, heads, count, lead_ms, text, &n, &written);
+        if (st != STATUS_OK) {
             (void)snprintf(error, HOME_IO_ERROR_CHARS,
-                           "write HOME/last-signed: the store has no data file");
+                           "write HOME/last-signed: the store's data file or the machine's id "
+                           "cannot be read");
             break;
         }
-        st = home_io_write(path, (struct view){(const uint8_t *)text, n}, 0600, error);
-        if (st != STATUS_OK || unchanged_since(path, written)) {
+        st = home_io_write_at(path, (struct view){(const uint8_t *)text, n}, 0600,
+                              lead_ms > 0 ? written : 0, error);
+        if (st != STATUS_OK || changed_after(path, written, &late_ms) != STATUS_OK ||
+            is_unchanged(late_ms)) {
             break;
         }
+        late_ms += lead_ms;
+        lead_ms = late_ms > 0 ? late_ms + late_ms / 2 + 1000 : 0;
+        lead_ms = lead_ms < LEAD_MS_MAX ? lead_ms : LEAD_MS_MAX;
     }
     free(text);
     return st;
@@ -205,24 +226,23 @@ sum_agrees(const char *text, size_t count, size_t *body)
     return memcmp(text + *body, line, tail) == 0 && memchr(text, 0, count) == NULL;
 }
 
+/* `place`: the lines of `here`; `changed_ms`: when the file was. */
 static bool
-lines_agree(const char *home, const char *path, char *text, size_t count,
+lines_agree(const char *place, int64_t changed_ms, char *text, size_t count,
             const struct home_head *heads, size_t heads_count, home_root_fn root_at,
             void *context, char *why)
 {
-    char place[HOME_IO_MACHINE_CHARS + 96];
-    size_t body;
-    int n = here(home, place, sizeof place);
+    size_t body, n = strlen(place);
     char *at = text + sizeof FIRST_LINE - 1;
 
     if (!sum_agrees(text, count, &body)) {
         return unclean(why, "last-signed is damaged");
     }
     text[body] = 0;
-    if (n < 0 || strncmp(place, "machine -", 9) == 0) {
+    if (strncmp(place, "machine -", 9) == 0) {
         return unclean(why, "this machine has no id (/etc/machine-id)");
     }
-    if (strncmp(at, place, (size_t)n) != 0) {
+    if (strncmp(at, place, n) != 0) {
         return unclean(why, "the store was copied, or moved from another machine");
     }
     char *rest;
@@ -234,7 +254,7 @@ lines_agree(const char *home, const char *path, char *text, size_t count,
     if (*rest != '\n') {
         return unclean(why, "last-signed has a line that is not understood");
     }
-    if (!unchanged_since(path, written)) {
+    if (!is_unchanged(changed_ms - written)) {
         return unclean(why, "last-signed was copied, or put back from a copy");
     }
     for (at = rest + 1; *at != 0;) {
@@ -251,23 +271,33 @@ lines_agree(const char *home, const char *path, char *text, size_t count,
     return true;
 }
 
-bool
+enum status
 home_io_is_clean(const char *home, const struct home_head *heads, size_t count,
-                 home_root_fn root_at, void *context, char why[HOME_IO_ERROR_CHARS])
+                 home_root_fn root_at, void *context, bool *clean,
+                 char why[HOME_IO_ERROR_CHARS])
 {
-    char path[HOME_IO_PATH_CHARS];
+    char path[HOME_IO_PATH_CHARS], place[HOME_IO_MACHINE_CHARS + 96];
     uint8_t *bytes;
     size_t got;
-    bool clean;
+    int64_t changed_ms = 0;
+    enum status st = home_io_path(home, "last-signed", path);
 
     why[0] = 0;
-    if (home_io_path(home, "last-signed", path) != STATUS_OK) {
-        return unclean(why, "the path of the home is too long");
+    *clean = false;
+    st = st == STATUS_OK ? home_io_read(path, FILE_BYTES_MAX, &bytes, &got, why) : st;
+    if (st != STATUS_OK) { /* not there, or not what is written here: a finding */
+        return st == STATUS_IO || st == STATUS_NO_MEMORY ? st : STATUS_OK;
     }
-    if (home_io_read(path, FILE_BYTES_MAX, &bytes, &got, why) != STATUS_OK) {
-        return false;
+    st = here(home, place, sizeof place, &(size_t){0});
+    st = st == STATUS_OK ? changed_after(path, 0, &changed_ms) : st;
+    if (st != STATUS_OK) {
+        (void)unclean(why,
+                      "the store's data file, the machine's id or last-signed cannot be read");
+        st = st == STATUS_NOT_FOUND ? STATUS_OK : st;
+    } else {
+        *clean = lines_agree(place, changed_ms, (char *)bytes, got, heads, count, root_at,
+                             context, why);
     }
-    clean = lines_agree(home, path, (char *)bytes, got, heads, count, root_at, context, why);
     free(bytes);
-    return clean;
+    return st;
 }

@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -193,7 +195,10 @@ clean(const struct home_head *heads, size_t count)
 {
     static int there;
 
-    return home_io_is_clean(home, heads, count, root_at, &there, error);
+    bool is = false;
+    assert_int_equal(home_io_is_clean(home, heads, count, root_at, &there, &is, error),
+                     STATUS_OK);
+    return is;
 }
 
 /* Put last-signed back as a copying program would: the same text, which was
@@ -256,7 +261,9 @@ test_a_start_is_clean_only_on_the_store_that_signed(void **state)
     assert_non_null(strstr(error, "older than the signature"));
     heads[0].size = 8; /* commits after the last signature, same beginning */
     assert_true(clean(heads, 2));
-    assert_false(home_io_is_clean(home, heads, 2, root_at, NULL, error));
+    bool is = true;
+    assert_int_equal(home_io_is_clean(home, heads, 2, root_at, NULL, &is, error), STATUS_OK);
+    assert_false(is);
     heads[0] = head("n/a/pub", 7);
     heads[0].root.bytes[31] ^= 1;
     assert_false(clean(heads, 2));
@@ -300,6 +307,44 @@ test_a_start_is_clean_only_on_the_store_that_signed(void **state)
     assert_non_null(strstr(error, "copied"));
 }
 
+static void
+test_what_cannot_be_read_now_is_no_unclean_start(void **state)
+{
+    struct home_head heads[1] = {head("n/a/pub", 7)};
+    struct rlimit before, none;
+    bool is = false;
+    (void)state;
+
+    assert_int_equal(home_io_write(in_home("store/data.mdb"), text("d"), 0600, error),
+                     STATUS_OK);
+    assert_int_equal(home_io_signed(home, heads, 1, error), STATUS_OK);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum status read = home_io_is_clean(home, heads, 1, root_at, NULL, &is, error);
+    enum status written = home_io_signed(home, heads, 1, error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(read, STATUS_IO);
+    assert_int_equal(written, STATUS_IO);
+    assert_true(clean(heads, 1));
+}
+
+static void
+test_a_file_gets_its_name_when_it_is_told(void **state)
+{
+    struct timespec now;
+    struct stat file;
+    (void)state;
+
+    assert_int_equal(clock_gettime(CLOCK_REALTIME, &now), 0);
+    int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 300;
+    assert_int_equal(home_io_write_at(in_home("later"), text("x"), 0600, at, error), STATUS_OK);
+    assert_int_equal(lstat(in_home("later"), &file), 0);
+    int64_t named = (int64_t)file.st_ctim.tv_sec * 1000 + file.st_ctim.tv_nsec / 1000000;
+    assert_true(named >= at - 20 && named < at + 5000); /* the kernel's clock ticks */
+}
+
 int
 main(void)
 {
@@ -309,6 +354,8 @@ main(void)
         cmocka_unit_test(test_the_lock_of_a_killed_owner_is_free),
         cmocka_unit_test(test_files_are_replaced_whole_and_read_within_limits),
         cmocka_unit_test(test_a_start_is_clean_only_on_the_store_that_signed),
+        cmocka_unit_test(test_what_cannot_be_read_now_is_no_unclean_start),
+        cmocka_unit_test(test_a_file_gets_its_name_when_it_is_told),
     };
     return cmocka_run_group_tests_name("home_io", tests, setup, teardown);
 }
