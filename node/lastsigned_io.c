@@ -286,7 +286,9 @@ home_io_is_clean(const char *home, const struct home_head *heads, size_t count,
     *clean = false;
     st = st == STATUS_OK ? home_io_read(path, FILE_BYTES_MAX, &bytes, &got, why) : st;
     if (st != STATUS_OK) { /* not there, or not what is written here: a finding */
-        return st == STATUS_IO || st == STATUS_NO_MEMORY ? st : STATUS_OK;
+        return st == STATUS_NOT_FOUND || st == STATUS_REFUSED || st == STATUS_TOO_BIG
+                   ? STATUS_OK
+                   : st;
     }
     st = here(home, place, sizeof place, &(size_t){0});
     st = st == STATUS_OK ? changed_after(path, 0, &changed_ms) : st;
