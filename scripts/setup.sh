@@ -5,7 +5,7 @@
 set -euo pipefail
 build="gcc libc6-dev cmake ninja-build pkg-config python3 ccache git protobuf-c-compiler libprotobuf-c-dev
  libsodium-dev libssl-dev liblmdb-dev libnng-dev libyaml-dev libcyaml-dev libjansson-dev libcsv-dev libcmocka-dev"
-tests="clang lld libclang-rt-14-dev clang-format strace procps"
+tests="clang lld libclang-rt-14-dev clang-format procps"
 bench="postgresql postgresql-client redis-server redis-tools openssl"
 want=()
 for set in "${@:-build test}"; do
