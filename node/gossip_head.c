@@ -355,7 +355,36 @@ head_ahead(struct step *s, struct glog *log, const struct witness_head *head, st
     log->wanted_hops = hops;
 }
 
+/* A verified head of another's log, not the one that is held, wanted or fetched. */
 static void
+head_news(struct step *s, struct gpeer *p, struct glog *log, const struct witness_head *head,
+          struct view note, uint32_t hops)
+{
+    struct hash ours;
+    if (head->size > log->size) {
+        log_source(log, p->session, head->size);
+        head_ahead(s, log, head, note, hops);
+        return;
+    }
+    enum status st = log_root_at(s, log, head->size, &ours);
+    if (st != STATUS_OK) {
+        step_fail(s, st);
+    } else if (!hash_equal(&ours, &head->root)) {
+        head_fork(s, log, note, NULL);
+    } else if (!log->has_head || head->size > log->head_size) {
+        log_source(log, p->session, head->size);
+        if (!bytes_set(&log->wanted, note)) {
+            step_fail(s, STATUS_NO_MEMORY);
+            return;
+        }
+        log->wanted_size = head->size;
+        log->wanted_root = head->root;
+        log->wanted_hops = hops;
+    }
+}
+
+/* True: we know what it says of the log.  False: it could not be judged. */
+static bool
 head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, uint32_t hops)
 {
     uint64_t size = 0;
@@ -363,7 +392,7 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
     struct witness_head head;
     if (!peek(note, log, &size, &root)) {
         peer_strike(s, p->session, "a head that is no checkpoint of its log");
-        return;
+        return false;
     }
     bool same =
         (log->has_head && size == log->head_size && hash_equal(&root, &log->head_root)) ||
@@ -374,63 +403,41 @@ head_note(struct step *s, struct gpeer *p, struct glog *log, struct view note, u
         enum status st = log_root_at(s, log, size, &ours);
         if (st != STATUS_OK) {
             step_fail(s, st);
-            return;
+            return false;
         }
         same = hash_equal(&ours, &root);
     }
     if (same) {
         log_source(log, p->session, size);
-        return;
+        return true;
     }
     if (log->frozen || log->fork_theirs.count > 0 || size == 0 ||
         !peer_spend(s, p, GOSSIP_BUDGET_VERIFIES, 1)) {
-        return;
+        return size == 0;
     }
     enum status st =
         witness_open(note, view_of_text(log->origin), log_keys(s->g, log), s->e->now_s, &head);
     if (st == STATUS_UNKNOWN_KEY) {
-        return; /* its charter may be newer than ours */
+        return false; /* its charter may be newer than ours */
     }
     if (st != STATUS_OK) {
         peer_strike(s, p->session, "a head that its log did not sign");
-        return;
+        return false;
     }
     uint8_t *kept = gossip_update_take(s->u, NOTE_BYTES_MAX);
     size_t count = 0;
-    if (kept == NULL) {
-        step_fail(s, STATUS_NO_MEMORY);
-        return;
-    }
-    st = witness_keep(note, head.log_lines, kept, &count);
+    st = kept == NULL ? STATUS_NO_MEMORY : witness_keep(note, head.log_lines, kept, &count);
     if (st != STATUS_OK) {
         step_fail(s, st);
-        return;
+        return false;
     }
     note = (struct view){kept, count};
     if (log->own) {
         own_shown(s, log, &head, note, p->session);
-        return;
+    } else {
+        head_news(s, p, log, &head, note, hops);
     }
-    if (size > log->size) {
-        log_source(log, p->session, size);
-        head_ahead(s, log, &head, note, hops);
-        return;
-    }
-    st = log_root_at(s, log, size, &ours);
-    if (st != STATUS_OK) {
-        step_fail(s, st);
-    } else if (!hash_equal(&ours, &head.root)) {
-        head_fork(s, log, note, NULL);
-    } else if (!log->has_head || size > log->head_size) {
-        log_source(log, p->session, size);
-        if (!bytes_set(&log->wanted, note)) {
-            step_fail(s, STATUS_NO_MEMORY);
-            return;
-        }
-        log->wanted_size = size;
-        log->wanted_root = head.root;
-        log->wanted_hops = hops;
-    }
+    return true;
 }
 
 /* An offered head with the cosignatures that the peer knows. */
@@ -487,14 +494,6 @@ head_offered(struct step *s, struct gpeer *p, struct glog *log, struct view note
     struct view kept = {out, count};
     if (added == 0) {
         return;
-    }
-    if (log->own && witness_recall(kept, view_of_text(log->origin), keys, s->e->now_s, &head) ==
-                        STATUS_OK) {
-        for (size_t i = 0; i < keys->witness_count; i++) {
-            if ((head.witnesses >> i & 1) != 0) {
-                signgate_heard(&s->g->gate, log->origin, keys->names[i]);
-            }
-        }
     }
     if (!bytes_set(&log->offer, kept)) {
         step_fail(s, STATUS_NO_MEMORY);
@@ -563,6 +562,7 @@ head_told(struct step *s, struct gpeer *p, struct view message, bool answer, str
                                    strcmp(tell->origin, asked->origin) != 0)) {
         peer_strike(s, p->session, "a head message that is malformed");
     } else if (tell->status == STATUS_OK) {
+        bool judged = true;
         struct glog *log = log_add(s, view_of_text(tell->origin));
         uint32_t hops = answer || tell->hops > 0 ? 2 : 1;
         if (log != NULL && tell->fork.len > 0) {
@@ -570,14 +570,17 @@ head_told(struct step *s, struct gpeer *p, struct view message, bool answer, str
             fork_fill(s, p, log, (struct view){tell->cosigned.data, tell->cosigned.len});
         }
         if (log != NULL && tell->note.len > 0) {
-            head_note(s, p, log, (struct view){tell->note.data, tell->note.len}, hops);
+            judged = head_note(s, p, log, (struct view){tell->note.data, tell->note.len}, hops);
         }
         if (log != NULL && tell->cosigned.len > 0 && s->st == STATUS_OK) {
             struct view offered = {tell->cosigned.data, tell->cosigned.len};
-            head_note(s, p, log, offered, hops);
+            judged = head_note(s, p, log, offered, hops) && judged;
             head_offered(s, p, log, offered);
         }
-        if (log != NULL && log->own && answer && s->st == STATUS_OK) {
+        /* Its own answer alone: a cosignature on a head that is passed on says what a
+         * witness knew then, and anybody may show an old one.  Nor do we know what it
+         * knows from a head under a key that our charter does not name yet. */
+        if (log != NULL && log->own && answer && judged && s->st == STATUS_OK) {
             signgate_heard(&s->g->gate, log->origin, p->institution);
             gate_tell(s, (struct view){0});
         }

@@ -478,6 +478,19 @@ dial_ourselves(struct step *s)
     }
 }
 
+/* Is it still to be heard what the witnesses know of a log of ours? */
+static bool
+waits_for_witnesses(const struct gossip *g)
+{
+    for (size_t i = 0; i < g->gate.log_count; i++) {
+        enum signgate_state state = g->gate.logs[i].state;
+        if (state == SIGNGATE_WAITING || state == SIGNGATE_HELD) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 peer_dial_tick(struct step *s)
 {
@@ -487,15 +500,17 @@ peer_dial_tick(struct step *s)
     for (size_t i = 0; i < g->member_count; i++) {
         have += g->dials[i].dialling;
     }
+    bool witnesses = waits_for_witnesses(g); /* these besides those that are wanted */
     size_t wanted = g->only != NULL ? SIZE_MAX : sessions_wanted(g);
     size_t first = g->member_count == 0 ? 0 : (size_t)(step_random(s) % g->member_count);
     int dialled = 0;
-    for (size_t i = 0; i < g->member_count && have < wanted && dialled < GOSSIP_DIALS_MAX;
+    for (size_t i = 0;
+         i < g->member_count && (have < wanted || witnesses) && dialled < GOSSIP_DIALS_MAX;
          i++) {
         size_t k = (first + i) % g->member_count;
         const struct gossip_member *m = &g->members[k];
         struct gdial *d = &g->dials[k];
-        if (!may_dial(g, m)) {
+        if (!may_dial(g, m) || (have >= wanted && !m->witness)) {
             continue;
         }
         if (d->next_ms == 0 && strcmp(m->institution, g->institution) < 0) {

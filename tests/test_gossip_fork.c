@@ -1,6 +1,7 @@
 /* Goal: two heads of one log that cannot both be true freeze it at every node, at
  * what a majority of the witnesses had cosigned; a proof alone convinces; nobody can
- * be framed; our own log is then lost for good.
+ * be framed; our own log is then lost for good; what is said of our own log by others
+ * lets us sign only if a witness itself says it, and we understand it.
  * Method: a machine over a real store in a scratch directory; the test plays the
  * engine and every peer by hand. */
 #include <setjmp.h>
@@ -430,6 +431,71 @@ an_unsigned_tail_accuses_nobody(void **state)
     assert_null(action(GOSSIP_STORE_FORK));
 }
 
+/* Answer the newest question for our log over a session. */
+static void
+answer(uint32_t session, const char *origin, struct view note, struct view cosigned)
+{
+    uint32_t request = 0;
+    for (size_t i = 0; i < u.count; i++) {
+        const struct gossip_action *a = &u.actions[i];
+        if (a->type == GOSSIP_SEND && a->session == session && a->kind == FRAME_HEAD &&
+            a->request != 0) {
+            request = a->request;
+        }
+    }
+    assert_int_not_equal(request, 0);
+    Hr__HeadTell m;
+    hr__head_tell__init(&m);
+    m.origin = (char *)(uintptr_t)origin;
+    m.note = (ProtobufCBinaryData){note.count, (uint8_t *)(uintptr_t)note.bytes};
+    m.cosigned = (ProtobufCBinaryData){cosigned.count, (uint8_t *)(uintptr_t)cosigned.bytes};
+    frame(session, request, FRAME_HEAD | FRAME_ANSWER, &m.base);
+}
+
+/* Anybody may keep and show an old head with its cosignatures: it says nothing of what
+ * the witnesses know now, and a restored home must not sign on by it. */
+static void
+an_old_cosigned_head_that_is_passed_on_opens_no_gate(void **state)
+{
+    (void)state;
+    static const char origin[] = "n.cn/h0/pub";
+    struct hash roots[11];
+    make_log(origin, 0, STORE_LOG_OWN, roots);
+    struct view old = cosign(sign(0, origin, 10, &roots[10], notes[0]), notes[1]);
+    up(5, "h2"); /* no witness */
+    answer(5, origin, none, old);
+    clock_ms += 1000;
+    step((struct gossip_event){.type = GOSSIP_TICK});
+    assert_int_equal(signgate_state(gossip_gate(g), origin), SIGNGATE_WAITING);
+    assert_false(gossip_may_sign(g, view_of_text(origin)));
+    up(6, "h1"); /* the witness itself */
+    answer(6, origin, none, old);
+    assert_true(gossip_may_sign(g, view_of_text(origin)));
+}
+
+/* A home that was put back to a time before its newest keys cannot judge what it signed
+ * with them: whoever shows it that was not heard. */
+static void
+a_head_under_a_key_that_is_not_known_yet_opens_no_gate(void **state)
+{
+    (void)state;
+    static const char origin[] = "n.cn/h0/pub";
+    struct hash roots[11], other = {{7}};
+    uint8_t seed[KEY_BYTES] = {77};
+    make_log(origin, 0, STORE_LOG_OWN, roots);
+    struct network_keys kept = keys[0];
+    keys_derive(seed, NETWORK, &keys[0]);
+    struct view newer = sign(0, origin, 12, &other, notes[2]);
+    keys[0] = kept;
+    up(6, "h1");
+    answer(6, origin, newer, none);
+    assert_int_equal(signgate_state(gossip_gate(g), origin), SIGNGATE_WAITING);
+    gossip_update_reset(&u);
+    up(7, "h1");
+    answer(7, origin, sign(0, origin, 10, &roots[10], notes[2]), none);
+    assert_true(gossip_may_sign(g, view_of_text(origin)));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int
@@ -441,6 +507,8 @@ main(void)
         TEST(what_contradicts_our_copy_becomes_a_proof_and_freezes_at_what_was_cosigned),
         TEST(our_own_log_is_lost_and_stays_so_after_a_start),
         TEST(an_unsigned_tail_accuses_nobody),
+        TEST(an_old_cosigned_head_that_is_passed_on_opens_no_gate),
+        TEST(a_head_under_a_key_that_is_not_known_yet_opens_no_gate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
