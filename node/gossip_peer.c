@@ -496,7 +496,10 @@ peer_dial_tick(struct step *s)
 {
     struct gossip *g = s->g;
     dial_ourselves(s);
-    size_t have = g->peer_count;
+    size_t have = 0; /* members: two sessions with one do not stand for another */
+    for (size_t i = 0; i < g->peer_count; i++) {
+        have += peer_of(g, g->peers[i].institution) == &g->peers[i];
+    }
     for (size_t i = 0; i < g->member_count; i++) {
         have += g->dials[i].dialling;
     }

@@ -733,6 +733,24 @@ test_hostile_frames_change_nothing_but_the_sender(void **state)
     assert_int_equal(gossip_log_count(g), 1);
 }
 
+/* Both of two members may dial at once, and two sessions stay. */
+static void
+test_two_sessions_with_one_member_do_not_stand_for_another(void **state)
+{
+    (void)state;
+    bool dialled = false;
+    up(5, "h1");
+    up(6, "h1");
+    for (int i = 0; i < 10 && !dialled; i++) {
+        gossip_update_reset(&u);
+        tick(1000);
+        for (size_t n = 0; action(GOSSIP_DIAL, 0, n) != NULL; n++) {
+            dialled = dialled || strcmp(action(GOSSIP_DIAL, 0, n)->institution, "h2") == 0;
+        }
+    }
+    assert_true(dialled);
+}
+
 int
 main(void)
 {
@@ -758,6 +776,8 @@ main(void)
             test_charter_documents_are_fetched_root_first_version_by_version, begin, end),
         cmocka_unit_test_setup_teardown(test_a_liar_about_the_charter_keeps_nobody_else_away,
                                         begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_two_sessions_with_one_member_do_not_stand_for_another, begin, end),
         cmocka_unit_test_setup_teardown(test_hostile_frames_change_nothing_but_the_sender,
                                         begin, end),
     };
