@@ -29,7 +29,6 @@ enum {
     ENGINE_NETWORKS_MAX = 8,
     ENGINE_HEAD_BYTES_MAX = 1024,
     ENGINE_SIGN_MS = 100,        /* own heads are signed at most this often */
-    ENGINE_RECEIPT_MS = 10000,   /* DESIGN 9 */
     ENGINE_INDEX_IDLE_MS = 2000, /* rows of the index are written when this idle */
     ENGINE_READERS_MS = 60000,   /* store_reader_check */
 };
@@ -109,7 +108,7 @@ struct network {
     struct gossip *gossip;
     struct publish_context publish;
     struct gathered gathered;
-    struct receipts *receipts; /* engine_receipt_io.c */
+    struct receipts *receipts; /* receipts.h; NULL until the store was read */
     struct impact_state impact;
     bool clock_ahead; /* cosignatures in hand are later than our clock (checked then:) */
     int64_t clock_checked_ms;

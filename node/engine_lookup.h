@@ -80,6 +80,8 @@ void engine_receipt_expect(struct network *n, const char *institution, const cha
  * for what stood in the one before. */
 void engine_receipt_log(struct network *n, const char *institution, const char *origin);
 bool engine_receipt_overdue(struct network *n, const char *institution);
+/* It refused us for receipts: it is told all of them again. */
+void engine_receipt_refused(struct network *n, const char *institution);
 void engine_receipt_frame(struct network *n, uint32_t session, const char *institution,
                           const struct frame *f);
 void engine_receipt_peer(struct network *n, uint32_t session, const char *institution, bool up);

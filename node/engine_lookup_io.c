@@ -5,6 +5,7 @@
 
 #include "node/engine_lookup.h"
 #include "node/origin.h"
+#include "node/receipts.h"
 #include "proto/identifier.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
@@ -519,6 +520,9 @@ was_refused(struct lookup_run *run, struct lookup_holder *h, uint32_t reason)
 {
     h->refused = true;
     h->reason = reason;
+    if (reason == RECEIPT_REASON) {
+        engine_receipt_refused(run->network, h->institution);
+    }
     for (size_t i = 0; i < run->lookup->leaf_count; i++) {
         const struct candidate *c = &run->lookup->leaves[i].c;
         if (strcmp(c->institution, h->institution) == 0) {
