@@ -138,6 +138,62 @@ charter_tally_json(const struct charter_tally *t)
                      t->may_sign);
 }
 
+/* ---- comparing copies at two nodes -------------------------------------------- */
+
+enum { SET_BYTES = 8 };
+_Static_assert(CHARTER_KEYS_MAX <= 8 * SET_BYTES, "a bit for each key");
+
+/* One secret under two names is one signer. */
+static size_t
+first_of_secret(const struct note_key *keys, size_t k)
+{
+    size_t first = 0;
+    while (memcmp(keys[first].public_key, keys[k].public_key, KEY_BYTES) != 0) {
+        first++;
+    }
+    return first;
+}
+
+void
+charter_signers(const struct charter_document *root, const struct charter_document *d,
+                struct hash *out)
+{
+    struct note note;
+    size_t key_count = 0;
+    uint32_t threshold;
+    struct hash texts[2] = {d->head.hash, root->head.hash};
+    struct note_key *keys = calloc(CHARTER_KEYS_MAX, sizeof *keys);
+    memset(out, 0, sizeof *out);
+    if (keys == NULL || charter_note_read(d->note, &note) != STATUS_OK ||
+        charter_root_keys(root, d->head.kind, keys, &key_count, &threshold) != STATUS_OK) {
+        free(keys); /* nothing is compared; what is in hand holds all the same */
+        return;
+    }
+    sha256((const uint8_t *)texts, sizeof texts, out);
+    memset(out->bytes, 0, SET_BYTES);
+    for (size_t k = 0; k < key_count; k++) {
+        for (size_t i = 0; i < note.signature_count; i++) {
+            if (line_is_of(&note.signatures[i], &keys[k]) &&
+                line_holds(&note, &note.signatures[i], &keys[k])) {
+                size_t bit = first_of_secret(keys, k);
+                out->bytes[bit / 8] |= (uint8_t)(1u << bit % 8);
+            }
+        }
+    }
+    free(keys);
+}
+
+bool
+charter_signers_more(const struct hash *ours, const struct hash *theirs)
+{
+    bool more = false;
+    for (size_t i = 0; i < SET_BYTES; i++) {
+        more = more || (theirs->bytes[i] & ~ours->bytes[i]) != 0;
+    }
+    return more && memcmp(ours->bytes + SET_BYTES, theirs->bytes + SET_BYTES,
+                          HASH_BYTES - SET_BYTES) == 0;
+}
+
 /* ---- joining ---------------------------------------------------------------- */
 
 /* Keys that may sign: of the root to judge by and of the document itself. */

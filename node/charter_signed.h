@@ -40,6 +40,19 @@ enum { CHARTER_TALLY_CHARS = 640 };
 void charter_tally_text(const struct charter_tally *t, char out[CHARTER_TALLY_CHARS]);
 json_t *charter_tally_json(const struct charter_tally *t);
 
+/* ---- comparing copies at two nodes -------------------------------------------- */
+
+/* Which keys of `root`, the root in force (a root's own for a root), signed `d`, in 32
+ * bytes: a set of 8, bit i for key i of the role, and 24 that say of which text and under
+ * which root, so that sets are compared only where their bits mean the same.
+ * All zeros: it cannot be told. */
+void charter_signers(const struct charter_document *root, const struct charter_document *d,
+                     struct hash *out);
+
+/* Whether `theirs`, which may be anything, names a signer that `ours` lacks, of the same
+ * text under the same root. */
+bool charter_signers_more(const struct hash *ours, const struct hash *theirs);
+
 /* ---- joining copies that several people signed ------------------------------ */
 
 /* Join the signatures of files of one text: file 0, and after its lines those of

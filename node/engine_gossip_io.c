@@ -137,6 +137,10 @@ after_adoption(struct network *n, const struct gossip_job *j)
         if (kind == CHARTER_QUALITY) {
             engine_impact_start(n, NULL, false, 0);
         }
+    } else {
+        engine_say(n->engine, "%s: charter %s version %llu: more signatures from %s", n->name,
+                   charter_kind_text(kind), (unsigned long long)a->version,
+                   a->institution == NULL ? "a peer" : a->institution);
     }
 }
 

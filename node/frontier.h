@@ -7,6 +7,9 @@
  *                                           of witness i of this log is known
  *   <origin>#fork 1 0                       two heads of it contradict each other, provably
  *   charter/<kind> <version> <hash, base64> SHA-256 of the text of the note
+ *   charter/<kind>#signed <version> <signers, base64>
+ *                                           whose signatures are under it (charter_signers);
+ *                                           read as a charter line of the kind <kind>#signed
  *
  * The key of a line is what stands before its first blank.  Lines are sorted
  * as bytes and ended by LF; the digest is the SHA-256 of them all.  A line is
@@ -28,6 +31,9 @@ enum {
     FRONTIER_LINE_CHARS_MAX = ORIGIN_CHARS_MAX + 80,
     FRONTIER_LINES_MAX = 3 * LOGS_MAX + 16,
 };
+
+/* What ends the kind of a line that tells whose signatures are under a document. */
+#define FRONTIER_SIGNED "#signed"
 
 enum frontier_what { FRONTIER_LOG = 1, FRONTIER_COSIGNED, FRONTIER_CHARTER, FRONTIER_FORK };
 

@@ -88,7 +88,8 @@ MUST_USE enum status gossip_set_members(struct gossip *g, const struct gossip_me
  * the newest in the store are taken. */
 struct gossip_document {
     uint64_t version;
-    struct hash hash; /* of the text */
+    struct hash hash;    /* of the text */
+    struct hash signers; /* charter_signers; zeros: not compared */
 };
 void gossip_set_documents(struct gossip *g, const struct gossip_document documents[4]);
 

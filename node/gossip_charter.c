@@ -5,12 +5,16 @@
  * hand, the answer says which of its rows to take over (range.c), and the root of
  * the note decides whether that was true.
  *
+ * Signatures that came to a text later are fetched with the note of somebody who shows
+ * more signers; what verifies is merged, so that nobody can take one away.
+ *
  * A member that lies, or holds a copy with too few signatures, must not keep the good
  * copy of another member away: what failed with it is remembered against it alone. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/charter_document.h"
+#include "node/charter_signed.h"
 #include "node/gossip_state.h"
 #include "node/range.h"
 #include "proto/frame.h"
@@ -48,6 +52,7 @@ gossip_set_documents(struct gossip *g, const struct gossip_document documents[4]
     for (unsigned i = 0; i < 4; i++) {
         g->documents[i].version = documents[i].version;
         g->documents[i].hash = documents[i].hash;
+        g->documents[i].signers = documents[i].signers;
     }
     g->documents_given = true;
     g->frontier_dirty = true;
@@ -100,14 +105,27 @@ fetch_refused(struct step *s, bool of_peer, int64_t for_ms)
     memcpy(r->institution, institution, strlen(institution) + 1);
 }
 
+static bool
+line_names(const struct frontier_line *line, const char *kind, const char *what)
+{
+    size_t n = strlen(kind), more = strlen(what);
+    return line->name.count == n + more && memcmp(line->name.bytes, kind, n) == 0 &&
+           memcmp(line->name.bytes + n, what, more) == 0;
+}
+
 void
 charter_line(struct step *s, struct gpeer *p, const struct frontier_line *line)
 {
     struct gossip *g = s->g;
     for (unsigned i = 0; i < 4; i++) {
         struct gdocument *d = &g->documents[i];
-        if (strlen(KINDS[i]) != line->name.count ||
-            memcmp(KINDS[i], line->name.bytes, line->name.count) != 0) {
+        if (line_names(line, KINDS[i], FRONTIER_SIGNED) && line->number == d->version &&
+            charter_signers_more(&d->signers, &line->hash) &&
+            !was_refused(g, i, line, p->institution, s->e->now_ms)) {
+            d->peer_signers = line->hash;
+            d->signers_session = p->session;
+        }
+        if (!line_names(line, KINDS[i], "")) {
             continue;
         }
         /* More, or the same version with another text: that is for the engine
@@ -159,6 +177,36 @@ fetch_ask(struct step *s)
     }
 }
 
+static void
+fetch_begin(struct gossip *g, unsigned kind, uint32_t session)
+{
+    struct gfetch *f = &g->fetch;
+    f->active = true;
+    f->kind = kind;
+    f->session = session;
+    f->base = g->documents[kind].version;
+    memcpy(f->institution, peer_find(g, session)->institution, sizeof f->institution);
+}
+
+/* The note of the text in hand from who shows signers that it lacks; its rows are taken
+ * over from ours. */
+static void
+signers_ask(struct step *s, unsigned kind)
+{
+    struct gossip *g = s->g;
+    struct gdocument *d = &g->documents[kind];
+    uint32_t session = d->signers_session;
+    d->signers_session = 0;
+    if (session != 0 && peer_find(g, session) != NULL &&
+        charter_signers_more(&d->signers, &d->peer_signers)) {
+        fetch_begin(g, kind, session);
+        g->fetch.version = d->version;
+        g->fetch.hash = d->hash;
+        g->fetch.signers = d->peer_signers;
+        fetch_ask(s);
+    }
+}
+
 void
 charter_pump(struct step *s)
 {
@@ -169,6 +217,10 @@ charter_pump(struct step *s)
     for (unsigned i = 0; i < 4; i++) {
         struct gdocument *d = &g->documents[i];
         if (d->peer_version == 0) {
+            signers_ask(s, i);
+            if (g->fetch.active) {
+                return;
+            }
             continue;
         }
         bool step_by_step = i == 0 && d->peer_version > d->version + 1;
@@ -178,15 +230,10 @@ charter_pump(struct step *s)
             d->peer_version = 0;
             continue;
         }
-        g->fetch.active = true;
-        g->fetch.kind = i;
-        g->fetch.session = d->peer_session;
+        fetch_begin(g, i, d->peer_session);
         g->fetch.version = step_by_step ? d->version + 1 : d->peer_version;
         g->fetch.hash = d->peer_hash;
         g->fetch.any_hash = step_by_step;
-        g->fetch.base = d->version;
-        memcpy(g->fetch.institution, peer_find(g, d->peer_session)->institution,
-               sizeof g->fetch.institution);
         d->peer_version = step_by_step ? d->peer_version : 0;
         fetch_ask(s);
         if (g->fetch.active) {
@@ -563,8 +610,12 @@ charter_stored(struct step *s)
                   gossip_update_say(s->u, 0, "charter %s %llu: not adopted: %s", KINDS[f->kind],
                                     (unsigned long long)f->version, status_text(st)));
     }
-    fetch_end(g);
     charter_load_documents(s);
+    if (st == STATUS_EXISTS &&
+        charter_signers_more(&g->documents[f->kind].signers, &f->signers)) {
+        fetch_refused(s, true, COPY_REFUSED_MS); /* it does not have what it showed */
+    }
+    fetch_end(g);
     charter_pump(s);
     return true;
 }

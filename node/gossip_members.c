@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/charter_signed.h"
+
 static void
 take_key(struct gossip_key *keys, size_t *count, const ProtobufCBinaryData *key,
          const Hr__PublicKeys *of, int64_t to_s)
@@ -64,7 +66,9 @@ gossip_take_charter(struct gossip *g, const struct charter *c, int64_t now_s)
     for (unsigned k = CHARTER_ROOT; k < CHARTER_KIND_COUNT; k++) {
         const struct charter_document *d = charter_document(c, (enum charter_kind)k);
         if (d != NULL) {
-            documents[k] = (struct gossip_document){d->head.version, d->head.hash};
+            documents[k].version = d->head.version;
+            documents[k].hash = d->head.hash;
+            charter_signers(charter_document(c, CHARTER_ROOT), d, &documents[k].signers);
         }
     }
     gossip_set_documents(g, documents);

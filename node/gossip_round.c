@@ -1,4 +1,5 @@
 /* Rounds: frontiers are compared, and what differs is followed up. */
+#include <stdio.h>
 #include <string.h>
 
 #include "node/gossip_state.h"
@@ -48,6 +49,26 @@ add_log(struct step *s, struct frontier *f, const struct glog *log)
 }
 
 static void
+add_document(struct step *s, struct frontier *f, const char *kind, const struct gdocument *d)
+{
+    char name[32];
+    struct frontier_line line = {.what = FRONTIER_CHARTER,
+                                 .name = view_of_text(kind),
+                                 .number = d->version,
+                                 .hash = d->hash};
+    if (d->version == 0) {
+        return;
+    }
+    add_line(s, f, &line);
+    if (!hash_equal(&d->signers, &(struct hash){{0}})) {
+        snprintf(name, sizeof name, "%s%s", kind, FRONTIER_SIGNED);
+        line.name = view_of_text(name);
+        line.hash = d->signers;
+        add_line(s, f, &line);
+    }
+}
+
+static void
 frontier_fill(struct step *s, struct frontier *f, const char *with)
 {
     static const char *const kinds[] = {"root", "members", "quality", "policy"};
@@ -66,13 +87,7 @@ frontier_fill(struct step *s, struct frontier *f, const char *with)
         }
     }
     for (size_t i = 0; i < 4; i++) {
-        if (g->documents[i].version > 0) {
-            struct frontier_line line = {.what = FRONTIER_CHARTER,
-                                         .name = view_of_text(kinds[i]),
-                                         .number = g->documents[i].version,
-                                         .hash = g->documents[i].hash};
-            add_line(s, f, &line);
-        }
+        add_document(s, f, kinds[i], &g->documents[i]);
     }
     frontier_seal(f);
 }

@@ -195,9 +195,12 @@ struct gdial {
 struct gdocument { /* charter documents held, and what peers have */
     uint64_t version;
     struct hash hash;
+    struct hash signers;
     uint64_t peer_version; /* 0: nobody has more */
     struct hash peer_hash;
     uint32_t peer_session;
+    struct hash peer_signers; /* more than `signers` */
+    uint32_t signers_session; /* who shows these; 0: nobody */
 };
 
 struct gfetch {    /* one charter document at a time */
@@ -206,6 +209,7 @@ struct gfetch {    /* one charter document at a time */
     uint64_t version;
     struct hash hash; /* expected, unless `any_hash` (a root between) */
     bool any_hash;
+    struct hash signers; /* for these alone: the text is in hand */
     uint32_t session;
     uint64_t ticket;
     char institution[INSTITUTION_CHARS_MAX + 1]; /* of the session */

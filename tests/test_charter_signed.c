@@ -194,6 +194,58 @@ test_lines_of_nobody_are_not_kept(void **state)
     fixture_doc_free(&members);
 }
 
+static bool
+shows_more(const struct fixture_doc *root, const struct fixture_doc *ours,
+           const struct fixture_doc *theirs)
+{
+    struct hash a, b;
+    charter_signers(&root->doc, &ours->doc, &a);
+    charter_signers(&root->doc, &theirs->doc, &b);
+    return charter_signers_more(&a, &b);
+}
+
+static void
+test_signers_are_compared_under_one_text_and_root_only(void **state)
+{
+    (void)state;
+    struct fixture_doc r1 = make_root(1, 7, 2, NULL, 3), full = copy_of(&r1);
+    struct fixture_doc r2 = make_root(2, 0x1c, 2, &r1.doc, 0x1b);
+    struct fixture_doc a = fixture_members(1, 2, 1, 0), b = copy_of(&a), nobody = copy_of(&a);
+    struct fixture_doc other = fixture_members(2, 2, 1, 7);
+    fixture_sign(&a, 3);
+    fixture_sign(&b, 2 | 4);
+    fixture_sign(&nobody, 3 | 8 | 0x40);
+    fixture_sign(&full, 4);
+    /* One line each: both have what the other lacks.  Who has the same, or less, has not. */
+    assert_true(shows_more(&r1, &a, &b) && shows_more(&r1, &b, &a));
+    assert_false(shows_more(&r1, &a, &a));
+    assert_false(shows_more(&r1, &a, &nobody)); /* k3 and k6 are no keys of this root */
+    assert_false(shows_more(&r1, &a, &other));  /* another text */
+    assert_true(shows_more(&r1, &r1, &full));   /* a root: by its own keys */
+    assert_false(shows_more(&r1, &full, &r1));
+    /* After a rotation the keys of the new root count alone. */
+    assert_false(shows_more(&r2, &b, &a));
+    assert_true(shows_more(&r2, &b, &nobody));
+    struct hash under_1, under_2;
+    charter_signers(&r1.doc, &b.doc, &under_1);
+    charter_signers(&r2.doc, &nobody.doc, &under_2);
+    assert_false(charter_signers_more(&under_1, &under_2)); /* other bits */
+    /* A line that is not valid is no signature. */
+    uint8_t *line = memchr(b.file, 0xe2, b.file_count);
+    assert_non_null(line);
+    line[60] = line[60] == 'A' ? 'B' : 'A'; /* k1's */
+    struct hash damaged;
+    charter_signers(&r1.doc, &b.doc, &damaged);
+    assert_int_equal(damaged.bytes[0], 4);
+    fixture_doc_free(&r1);
+    fixture_doc_free(&full);
+    fixture_doc_free(&r2);
+    fixture_doc_free(&a);
+    fixture_doc_free(&b);
+    fixture_doc_free(&nobody);
+    fixture_doc_free(&other);
+}
+
 int
 main(void)
 {
@@ -202,6 +254,7 @@ main(void)
         cmocka_unit_test(test_copies_are_joined_and_nothing_else_comes_in),
         cmocka_unit_test(test_an_earlier_version_needs_the_keys_of_its_day),
         cmocka_unit_test(test_lines_of_nobody_are_not_kept),
+        cmocka_unit_test(test_signers_are_compared_under_one_text_and_root_only),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Goal: a node that was away for ten rotations of the root catches up by gossip; a roster
-# that ran ahead under a stolen key is undone everywhere by a root that names it void; a
+# that ran ahead under a stolen key is undone everywhere by a root that names it void;
+# signatures of the new keys under the texts in force reach everybody from one member; a
 # second text of one version is refused where it is shown and kept as evidence; what goes
 # stale is an alarm, its facts are unknown in decisions and `at_best` says what a fresh copy
 # would give; a clock behind a document is named in every decision.
@@ -11,6 +12,18 @@ auth=$A/authority
 a() { expect "$1" --home "$auth" "${@:2}"; }
 h() { expect "$2" --home "$A/$1" "${@:3}"; }
 version() { echo "n['charter']['$1']['version'] == $2"; }
+# Until a home has the signatures of KEY under its quality and policy, which root ROOT asks for.
+wait_signed() { # HOME ROOT KEY
+    local until=$((SECONDS + 90))
+    local want="[(x['needs'][0]['root'], x['needs'][0]['signed_by']) for x in o if x['kind'] in ('quality', 'policy')] == [($2, '$3')] * 2"
+    until "$HUREN" --home "$1" --json charter show 2>/dev/null | python3 -c "
+import json, sys
+o = [json.loads(line) for line in sys.stdin]
+sys.exit(0 if $want else 1)" 2>/dev/null; do
+        [ $SECONDS -lt $until ] || { fail "$1 lacks signatures of $3"; return 0; }
+        sleep 0.25
+    done
+}
 src=$PWD
 trap 'status=$?; cd "$src"; (exit "$status"); finish' EXIT
 lib=$PWD/$lib
@@ -103,6 +116,20 @@ a 0 charter adopt members-3.charter
 for x in h1 h2 h3 regulator; do wait_status "$A/$x" 60 "$(version root 12) and $(version members 3)"; done
 h h2 1 charter adopt "$auth/far.charter"
 err_has "a root has declared this text void"
+
+# -- documents in force are signed again, with the keys of the new root ------------------------
+h h3 0 --json charter show
+json "lacks" "[(x['needs'][0]['root'], x['needs'][0]['signed_by']) for x in o if x['kind'] == 'quality'] == [(11, 'k10')]" <"$work/out"
+cp quality-2.charter "$work/stripped.charter"
+for x in quality policy; do a 0 charter sign $x-2.charter --key k11.key; done
+h h1 0 charter adopt "$auth/quality-2.charter" "$auth/policy-2.charter" # one member, by hand
+out_has "1 signature came new"
+for x in h2 h3 regulator authority; do wait_signed "$A/$x" 12 k11; done
+h h1 0 charter adopt "$work/stripped.charter" # a copy that lacks them takes none away
+h h1 0 --json charter show quality
+json "kept" "o['complete'] and o['needs'][0]['signed_by'] == 'k11'" <"$work/out"
+h h3 0 charter export "$work/signed"
+[ "$(grep -ac '^— .*/charter/k1[01] ' "$work"/signed/*quality-2*)" = 2 ] || fail "a signature got lost on the way"
 
 # -- what goes stale ------------------------------------------------------------------------------
 messages 0 2 --tag A >"$work/a.hl7"
