@@ -152,14 +152,15 @@ int
 cmd_charter_impact(struct cli *cli, int argc, char **argv)
 {
     const char *network[1] = {NULL};
-    struct cli_option options[] = {{"--network", network, 1, 0}, {NULL, NULL, 0, 0}};
+    struct cli_option options[] = {
+        {"--network", network, 1, 0}, {"--all", NULL, 0, 0}, {NULL, NULL, 0, 0}};
     if (!cli_options(cli, options, &argc, argv)) {
         return CLI_TROUBLE;
     }
     if (argc != 1) {
         return cli_error(cli, CLI_TROUBLE, "'%s' is not understood", argv[1]);
     }
-    json_t *args = json_pack("{s:b}", "json", cli->json);
+    json_t *args = json_pack("{s:b,s:b}", "json", cli->json, "all", options[1].count > 0);
     if (network[0] != NULL) {
         json_object_set_new(args, "network", json_string(network[0]));
     }

@@ -1,8 +1,9 @@
 /* engine_impact_io.c: recognitions that leaned on quality facts which hold no more.
  *
- * A newer quality document starts a walk over our own exchange log, a slice at each turn,
- * so that look-ups do not wait for it.  How many there are is kept; the list is made
- * anew by `huren charter impact`. */
+ * A newer quality document starts a walk over our own exchange logs, those of before a
+ * recovery included, a slice at each turn, so that look-ups do not wait for it.  How many
+ * there are is kept; the list is made anew by `huren charter impact`, which walks all
+ * exchange logs that an auditor holds when it is asked to. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "node/engine.h"
 #include "node/impact.h"
+#include "node/origin.h"
 #include "proto/bigend.h"
 #include "proto/text.h"
 #include "store/kv.h"
@@ -21,13 +23,22 @@ enum {
     STATE_BYTES = 8 + HASH_BYTES + 4 * 8
 };
 
+struct impact_source {
+    uint32_t id;
+    char origin[ORIGIN_CHARS_MAX + 1];
+    uint64_t size;
+};
+
 struct impact_run {
     struct impact_run *next;
     struct network *network;
     struct charter *charter; /* our own: that of the network may be replaced */
     struct impact *machine;
-    uint32_t log;
-    uint64_t at, end;
+    struct impact_source *logs;
+    size_t log_count, log;     /* `log`: the one that is read, */
+    uint64_t at;               /* and the next entry of it */
+    bool again;                /* only for outcomes */
+    bool all;                  /* logs of all members, not ours alone */
     struct impact_state state; /* what will be known */
     struct call_sink *sink;    /* NULL: nobody waits */
     bool json, listing;        /* asked for by `charter impact` */
@@ -118,15 +129,57 @@ run_free(struct impact_run *run)
 {
     impact_close(run->machine);
     charter_free(run->charter);
+    free(run->logs);
     free(run);
 }
 
+static int
+compare_sources(const void *a, const void *b)
+{
+    uint32_t x = ((const struct impact_source *)a)->id,
+             y = ((const struct impact_source *)b)->id;
+    return (x > y) - (x < y);
+}
+
+/* The exchange logs that are held, the one that was begun first in front. */
 static enum status
-run_make(struct network *n, struct impact_run **out)
+find_logs(struct impact_run *run, struct store_txn *txn)
+{
+    const struct network *n = run->network;
+    size_t room = 0;
+    struct store_log log = {.origin = {(const uint8_t *)"", 0}};
+    enum status st;
+    while ((st = store_log_next(txn, log.origin, &log)) == STATUS_OK) {
+        struct origin o;
+        if (origin_parse(log.origin, &o) != STATUS_OK || o.log != ORIGIN_EXCH ||
+            strcmp(o.network, n->name) != 0 ||
+            (!run->all && strcmp(o.institution, n->engine->institution) != 0)) {
+            continue;
+        }
+        if (run->log_count == room) {
+            room = room == 0 ? 8 : 2 * room;
+            struct impact_source *grown = realloc(run->logs, room * sizeof *grown);
+            if (grown == NULL) {
+                return STATUS_NO_MEMORY;
+            }
+            run->logs = grown;
+        }
+        struct impact_source *source = &run->logs[run->log_count++];
+        source->id = log.id;
+        source->size = log.size;
+        text_show(log.origin, source->origin, sizeof source->origin);
+    }
+    if (run->log_count > 1) {
+        qsort(run->logs, run->log_count, sizeof run->logs[0], compare_sources);
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static enum status
+run_make(struct network *n, bool all, struct impact_run **out)
 {
     char reason[CHARTER_REASON_CHARS];
     struct store_txn *txn = NULL;
-    struct store_log log;
     const struct charter_document *q = quality_of(n);
     struct impact_run *run = calloc(1, sizeof *run);
     *out = run;
@@ -137,7 +190,7 @@ run_make(struct network *n, struct impact_run **out)
         return STATUS_NOT_FOUND;
     }
     run->network = n;
-    run->log = n->exch.id;
+    run->all = all;
     run->state.version = q->head.version;
     run->state.hash = q->head.hash;
     enum status st = charter_with(n->charter, charter_document(n->charter, CHARTER_ROOT),
@@ -145,8 +198,7 @@ run_make(struct network *n, struct impact_run **out)
     st = st == STATUS_OK ? impact_open(run->charter, &run->machine) : st;
     st = st == STATUS_OK ? store_begin_read(n->engine->store, &txn) : st;
     if (st == STATUS_OK) {
-        st = store_log_get(txn, run->log, &log);
-        run->end = st == STATUS_OK ? log.size : 0;
+        st = find_logs(run, txn);
         store_abort(txn);
     }
     return st;
@@ -167,7 +219,7 @@ void
 engine_impact_start(struct network *n, struct call_sink *sink, bool json, int exit_code)
 {
     struct impact_run *run = NULL;
-    enum status st = run_make(n, &run);
+    enum status st = run_make(n, false, &run);
     if (st == STATUS_OK) {
         run->sink = sink;
         run->json = json;
@@ -200,7 +252,7 @@ engine_impact_call(struct engine *e, const struct call *call, struct call_sink *
         sink->done(sink->ctx, 2);
         return;
     }
-    enum status st = run_make(n, &run);
+    enum status st = run_make(n, json_is_true(json_object_get(call->args, "all")), &run);
     if (st != STATUS_OK) {
         engine_text(sink, true, "huren: charter impact: %s\n",
                     st == STATUS_NOT_FOUND ? "no quality document was adopted yet"
@@ -243,28 +295,85 @@ tell_rows(const struct impact_run *run)
     }
 }
 
+/* What a log before a recovery had, and is not here: {origin, from, to}. */
+static json_t *
+missing_json(const struct impact_run *run)
+{
+    size_t count;
+    const struct impact_before *before = impact_before(run->machine, &count);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        uint64_t held = 0;
+        bool here = false;
+        for (size_t k = 0; k < run->log_count; k++) {
+            bool it = strcmp(run->logs[k].origin, before[i].origin) == 0;
+            here = here || it;
+            held = it ? run->logs[k].size : held;
+        }
+        if (!here || held < before[i].size) {
+            json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "origin", before[i].origin,
+                                                  "from", (json_int_t)held, "to",
+                                                  (json_int_t)before[i].size));
+        }
+    }
+    return list;
+}
+
+static void
+tell_missing(const struct impact_run *run)
+{
+    size_t i;
+    json_t *list = missing_json(run), *gap;
+    json_array_foreach(list, i, gap)
+    {
+        const char *origin = json_string_value(json_object_get(gap, "origin"));
+        json_int_t from = json_integer_value(json_object_get(gap, "from"));
+        json_int_t to = json_integer_value(json_object_get(gap, "to"));
+        if (to > from) {
+            engine_text(run->sink, false,
+                        "entries %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+                        " of %s are not here, lost in a recovery, until an auditor gives "
+                        "them back: decisions among them are not listed\n",
+                        from, to - 1, origin);
+        } else {
+            engine_text(run->sink, false, "%s, the log before a recovery, is not here\n",
+                        origin);
+        }
+    }
+    json_decref(list);
+}
+
+static void
+tell_json(const struct impact_run *run)
+{
+    const struct impact_state *s = &run->state;
+    json_t *o = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "network",
+                          run->network->name, "quality_version", (json_int_t)s->version, "logs",
+                          (json_int_t)run->log_count, "entries", (json_int_t)s->entries,
+                          "count", (json_int_t)s->count, "recognized",
+                          (json_int_t)s->recognized, "untold", (json_int_t)s->untold, "listed",
+                          (json_int_t)(s->count < IMPACT_ROWS_MAX ? s->count : IMPACT_ROWS_MAX),
+                          "missing", missing_json(run));
+    char *text = json_dumps(o, JSON_COMPACT);
+    engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
+    free(text);
+    json_decref(o);
+}
+
 static void
 tell_sink(const struct impact_run *run)
 {
     const struct impact_state *s = &run->state;
     if (run->listing && run->json) {
         tell_rows(run);
-        json_t *o =
-            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "network", run->network->name,
-                      "quality_version", (json_int_t)s->version, "entries",
-                      (json_int_t)s->entries, "count", (json_int_t)s->count, "recognized",
-                      (json_int_t)s->recognized, "untold", (json_int_t)s->untold, "listed",
-                      (json_int_t)(s->count < IMPACT_ROWS_MAX ? s->count : IMPACT_ROWS_MAX));
-        char *text = json_dumps(o, JSON_COMPACT);
-        engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-        free(text);
-        json_decref(o);
+        tell_json(run);
     } else if (!run->json && (run->listing || s->count > 0)) {
         engine_text(run->sink, false,
                     "by quality %" PRIu64 " of %s, %" PRIu64
                     " recorded decisions would be weaker today, %" PRIu64
-                    " of them recognized since (%" PRIu64 " entries of our log)\n",
-                    s->version, run->network->name, s->count, s->recognized, s->entries);
+                    " of them recognized since (%" PRIu64 " entries of %zu exchange log%s)\n",
+                    s->version, run->network->name, s->count, s->recognized, s->entries,
+                    run->log_count, run->log_count == 1 ? "" : "s");
         tell_rows(run);
         if (!run->listing && s->count > SAID_MAX) {
             engine_text(run->sink, false, "  and %" PRIu64 " more: huren charter impact\n",
@@ -274,6 +383,9 @@ tell_sink(const struct impact_run *run)
             engine_text(run->sink, false,
                         "of %" PRIu64 " decisions the pack of the time is not here\n",
                         s->untold);
+        }
+        if (run->listing) {
+            tell_missing(run);
         }
     }
     int code = run->listing ? (s->count > 0 ? 1 : 0) : run->exit_code;
@@ -329,7 +441,7 @@ run_over(struct engine *e, struct impact_run *run, enum status st)
     run->state.count = totals.count;
     run->state.recognized = totals.recognized;
     run->state.untold = totals.untold;
-    if (q != NULL && hash_equal(&q->head.hash, &run->state.hash)) {
+    if (!run->all && q != NULL && hash_equal(&q->head.hash, &run->state.hash)) {
         bool running = n->impact.running;
         n->impact = run->state;
         n->impact.known = true;
@@ -348,6 +460,38 @@ run_over(struct engine *e, struct impact_run *run, enum status st)
 /* ---- walking -------------------------------------------------------------------------------
  */
 
+/* One entry.  STATUS_NOT_FOUND: that was the last one. */
+static enum status
+read_one(struct impact_run *run, struct store_txn *txn)
+{
+    struct view entry;
+    while (run->log < run->log_count && run->at == run->logs[run->log].size) {
+        run->log++;
+        run->at = 0;
+    }
+    if (run->log == run->log_count) {
+        struct impact_totals totals;
+        impact_totals(run->machine, &totals);
+        if (run->again || totals.count == 0 || run->log_count < 2) {
+            return STATUS_NOT_FOUND;
+        }
+        run->again = true; /* an outcome may stand in a log before that of its decision */
+        run->log = 0;
+        return STATUS_OK;
+    }
+    const struct impact_source *log = &run->logs[run->log];
+    if (run->at == 0 && !run->again) {
+        impact_log(run->machine, text_view(log->origin));
+    }
+    enum status st = store_entry_get(txn, log->id, run->at, &entry);
+    if (st != STATUS_OK) {
+        return st == STATUS_NOT_FOUND ? STATUS_CORRUPT : st;
+    }
+    run->at++;
+    return run->again ? impact_outcome(run->machine, entry)
+                      : impact_entry(run->machine, run->network->engine->policy, entry);
+}
+
 void
 engine_impact_tick(struct engine *e)
 {
@@ -362,18 +506,15 @@ engine_impact_tick(struct engine *e)
         run_over(e, run, st);
         return;
     }
-    for (unsigned i = 0; st == STATUS_OK && run->at < run->end && i < SLICE_ENTRIES; i++) {
-        struct view entry;
-        st = store_entry_get(txn, run->log, run->at, &entry);
-        st = st == STATUS_OK ? impact_entry(run->machine, e->policy, entry) : st;
-        run->at++;
+    for (unsigned i = 0; st == STATUS_OK && i < SLICE_ENTRIES; i++) {
+        st = read_one(run, txn);
         if (net_time_ms() >= until) {
             break;
         }
     }
     store_abort(txn);
-    if (st != STATUS_OK || run->at >= run->end) {
-        run_over(e, run, st);
+    if (st != STATUS_OK) {
+        run_over(e, run, st == STATUS_NOT_FOUND ? STATUS_OK : st);
     }
 }
 

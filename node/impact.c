@@ -20,7 +20,11 @@ struct impact {
     struct impact_totals totals;
     size_t row_count, row_room;
     struct impact_row *rows;
-    uint32_t slots[SLOTS]; /* by hash: index + 1 of a row; 0: empty */
+    uint32_t slots[SLOTS];           /* by hash: index + 1 of a row; 0: empty */
+    char exch[ORIGIN_CHARS_MAX + 1]; /* that is read */
+    uint64_t entry;                  /* of it */
+    size_t before_count;
+    struct impact_before before[IMPACT_BEFORE_MAX];
 };
 
 enum status
@@ -95,6 +99,30 @@ take_outcome(struct impact *m, const Hr__Outcome *o)
     m->totals.recognized -= r->outcome == IMPACT_RECOGNIZED;
     r->outcome = o->what == 1 ? IMPACT_RECOGNIZED : IMPACT_REPEATED;
     m->totals.recognized += r->outcome == IMPACT_RECOGNIZED;
+}
+
+/* What the log before is known to have held when its successor was begun. */
+static void
+take_recovered(struct impact *m, const Hr__Recovered *r)
+{
+    size_t at = 0;
+    uint64_t size = r->own == NULL ? 0 : r->own->size;
+    size = r->missing > TREE_SIZE_MAX - size ? TREE_SIZE_MAX : size + r->missing;
+    if (r->previous[0] == '\0' || strlen(r->previous) > ORIGIN_CHARS_MAX) {
+        return;
+    }
+    while (at < m->before_count && strcmp(m->before[at].origin, r->previous) != 0) {
+        at++;
+    }
+    if (at == IMPACT_BEFORE_MAX) {
+        return;
+    }
+    struct impact_before *b = &m->before[at];
+    if (at == m->before_count) {
+        m->before_count++;
+        memcpy(b->origin, r->previous, strlen(r->previous) + 1);
+    }
+    b->size = size > b->size ? size : b->size;
 }
 
 /* ---- one decision ------------------------------------------------------------------- */
@@ -239,6 +267,14 @@ take_decided(struct impact *m, const struct policy_set *policy, const Hr__Decide
     return st;
 }
 
+void
+impact_log(struct impact *m, struct view origin)
+{
+    text_show(origin, m->exch, sizeof m->exch);
+    m->entry = 0;
+    m->totals.logs++;
+}
+
 enum status
 impact_entry(struct impact *m, const struct policy_set *policy, struct view entry)
 {
@@ -252,18 +288,39 @@ impact_entry(struct impact *m, const struct policy_set *policy, struct view entr
     const Hr__ExchEntry *e = (const Hr__ExchEntry *)message;
     if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_DECIDED) {
         memset(&row, 0, sizeof row);
-        row.entry = m->totals.entries;
+        memcpy(row.exch, m->exch, sizeof row.exch);
+        row.entry = m->entry;
         tree_leaf_hash(entry.bytes, entry.count, &row.hash);
         st = take_decided(m, policy, e->decided, &row);
     } else if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_OUTCOME) {
         take_outcome(m, e->outcome);
+    } else if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_RECOVERED) {
+        take_recovered(m, e->recovered);
     } else if (st != STATUS_OK && st != STATUS_NO_MEMORY) {
         m->totals.unreadable++;
         st = STATUS_OK;
     }
+    m->entry++;
     m->totals.entries++;
     pb_free(&arena);
     return st;
+}
+
+enum status
+impact_outcome(struct impact *m, struct view entry)
+{
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *message = NULL;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    enum status st =
+        pb_unpack(&hr__exch_entry__descriptor, entry, ENTRY_BYTES_MAX, &arena, &message);
+    const Hr__ExchEntry *e = (const Hr__ExchEntry *)message;
+    if (st == STATUS_OK && e->what_case == HR__EXCH_ENTRY__WHAT_OUTCOME) {
+        take_outcome(m, e->outcome);
+    }
+    pb_free(&arena);
+    return st == STATUS_NO_MEMORY ? st : STATUS_OK; /* it was counted the first time */
 }
 
 /* ---- answers -------------------------------------------------------------------------- */
@@ -281,6 +338,13 @@ impact_rows(const struct impact *m, size_t *count)
     return m->rows;
 }
 
+const struct impact_before *
+impact_before(const struct impact *m, size_t *count)
+{
+    *count = m->before_count;
+    return m->before;
+}
+
 static const char *
 outcome_text(enum impact_outcome o)
 {
@@ -294,10 +358,10 @@ impact_line(const struct impact_row *r, char out[IMPACT_LINE_CHARS])
     decision_time(r->at_ms / 1000, at);
     snprintf(out, IMPACT_LINE_CHARS,
              "%s %s decided %s under %s: %s, today %s (%s); result %s leaf %" PRIu64
-             "; outcome: %s; exch entry %" PRIu64,
+             "; outcome: %s; entry %" PRIu64 " of %s",
              r->issuer, r->item, at, r->pack, hr_verdict_name(r->before),
              hr_verdict_name(r->after), r->why, r->origin, r->leaf, outcome_text(r->outcome),
-             r->entry);
+             r->entry, r->exch);
 }
 
 json_t *
@@ -305,9 +369,10 @@ impact_json(const struct impact_row *r)
 {
     char at[26];
     decision_time(r->at_ms / 1000, at);
-    return json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:s}", "entry",
-                     (json_int_t)r->entry, "at", at, "item", r->item, "issuer", r->issuer,
-                     "origin", r->origin, "leaf", (json_int_t)r->leaf, "pack", r->pack,
-                     "before", hr_verdict_name(r->before), "after", hr_verdict_name(r->after),
-                     "reason", r->why, "outcome", outcome_text(r->outcome));
+    return json_pack("{s:s,s:I,s:s,s:s,s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:s}", "exch", r->exch,
+                     "entry", (json_int_t)r->entry, "at", at, "item", r->item, "issuer",
+                     r->issuer, "origin", r->origin, "leaf", (json_int_t)r->leaf, "pack",
+                     r->pack, "before", hr_verdict_name(r->before), "after",
+                     hr_verdict_name(r->after), "reason", r->why, "outcome",
+                     outcome_text(r->outcome));
 }

@@ -153,19 +153,29 @@ decide_into(struct impact *m, json_t *input, uint64_t leaf, bool known_pack, str
     return d.verdict;
 }
 
-static void
-outcome_into(struct impact *m, const struct hash *decided, uint32_t what)
+static size_t
+outcome_bytes(const struct hash *decided, uint32_t what, uint8_t out[ENTRY_BYTES_MAX])
 {
     Hr__Outcome o;
     Hr__ExchEntry entry;
     struct hash copy = *decided;
+    size_t n;
     hr__outcome__init(&o);
     hr__exch_entry__init(&entry);
     o.decided = (ProtobufCBinaryData){HASH_BYTES, copy.bytes};
     o.what = what;
     entry.what_case = HR__EXCH_ENTRY__WHAT_OUTCOME;
     entry.outcome = &o;
-    entry_into(m, &entry, NULL);
+    assert_int_equal(pb_pack(&entry.base, out, ENTRY_BYTES_MAX, &n), STATUS_OK);
+    return n;
+}
+
+static void
+outcome_into(struct impact *m, const struct hash *decided, uint32_t what)
+{
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    size_t n = outcome_bytes(decided, what, bytes);
+    assert_int_equal(impact_entry(m, set, (struct view){bytes, n}), STATUS_OK);
 }
 
 static void
@@ -220,6 +230,78 @@ test_only_what_leaned_on_the_fact_is_listed(void **state)
 }
 
 static void
+recovered_into(struct impact *m, char *previous, uint64_t size, uint64_t missing)
+{
+    Hr__ExchEntry entry;
+    Hr__Recovered r;
+    Hr__Head own;
+    hr__exch_entry__init(&entry);
+    hr__recovered__init(&r);
+    hr__head__init(&own);
+    own.size = size;
+    r.own = size > 0 ? &own : NULL;
+    r.previous = previous;
+    r.missing = missing;
+    entry.what_case = HR__EXCH_ENTRY__WHAT_RECOVERED;
+    entry.recovered = &r;
+    entry_into(m, &entry, NULL);
+}
+
+static void
+test_several_logs_are_one_list_and_what_a_recovery_lost_is_known(void **state)
+{
+    (void)state;
+    static char a[] = FIXTURE_NETWORK "/h3/exch/0000000a", b[] = FIXTURE_NETWORK "/h3/exch/b";
+    struct charter *before = charter_of(1, -1), *after = charter_of(2, 0);
+    struct impact *m;
+    struct impact_totals t;
+    struct hash hash;
+    size_t count;
+    assert_int_equal(impact_open(after, &m), STATUS_OK);
+    impact_log(m, text_view(a));
+    recovered_into(m, b, 7, 0); /* of the log before, 7 were known; later somebody shows 9 */
+    recovered_into(m, b, 7, 2);
+    recovered_into(m, b, 7, 1);
+    recovered_into(m, a, 0, UINT64_MAX);
+    impact_log(m, text_view(b));
+    (void)decide_into(m, input_of(before, "LAB.K", true), 5, true, &hash);
+    const struct impact_row *rows = impact_rows(m, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].exch, b);
+    assert_int_equal(rows[0].entry, 0);
+    assert_int_equal(rows[0].outcome, IMPACT_NO_OUTCOME);
+    impact_totals(m, &t);
+    assert_int_equal(t.logs, 2);
+    assert_int_equal(t.entries, 5);
+    const struct impact_before *logs = impact_before(m, &count);
+    assert_int_equal(count, 2);
+    assert_string_equal(logs[0].origin, b);
+    assert_int_equal(logs[0].size, 9);
+    assert_true(logs[1].size == TREE_SIZE_MAX);
+    /* An outcome in a log that was read before: the entries come once more for it. */
+    uint8_t bytes[ENTRY_BYTES_MAX];
+    size_t n = outcome_bytes(&hash, 1, bytes);
+    assert_int_equal(impact_outcome(m, (struct view){bytes, n}), STATUS_OK);
+    assert_int_equal(impact_outcome(m, (struct view){bytes, n}), STATUS_OK);
+    assert_int_equal(impact_outcome(m, (struct view){bytes, n - 1}), STATUS_OK);
+    rows = impact_rows(m, &count);
+    assert_int_equal(rows[0].outcome, IMPACT_RECOGNIZED);
+    impact_totals(m, &t);
+    assert_int_equal(t.entries, 5);
+    assert_int_equal(t.recognized, 1);
+    for (unsigned i = 0; i < IMPACT_BEFORE_MAX + 2; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "x/%u", i);
+        recovered_into(m, name, 1, 0);
+    }
+    (void)impact_before(m, &count);
+    assert_int_equal(count, IMPACT_BEFORE_MAX);
+    impact_close(m);
+    charter_free(before);
+    charter_free(after);
+}
+
+static void
 test_garbage_is_counted_and_many_rows_are_bounded(void **state)
 {
     (void)state;
@@ -249,6 +331,7 @@ main(void)
     char error[256];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_what_leaned_on_the_fact_is_listed),
+        cmocka_unit_test(test_several_logs_are_one_list_and_what_a_recovery_lost_is_known),
         cmocka_unit_test(test_garbage_is_counted_and_many_rows_are_bounded),
     };
     if (sodium_init() < 0 || policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Goal: a failure in `quality` that is dated before lists every recognition that leaned on
 # it, where the document is adopted by hand and where it comes by gossip, with what the
-# doctor did and without any patient; others are not listed; `status` counts them.
+# doctor did and without any patient; others are not listed; `status` counts them.  A recovery
+# takes none off the list; an auditor lists over the logs of all.
 # Method: a real alliance; two results of h1 and one of h2 are recognized; then
 # the authority enters a failed round of the past for one hospital and item.
 . tests/e2e/lib/common.sh
@@ -53,7 +54,10 @@ json "kept" "o['networks'][0]['impact']['count'] == 2 and not o['running']" <"$w
 expect 1 --home "$A/h3" charter impact # without a daemon, too
 out_has "2 recorded decisions would be weaker today"
 
-# By gossip, into the log of the daemon: the round stands again, then fails again.
+# By gossip, into the log of the daemon: the round stands again, then fails again.  Between
+# the two h3 decides once more, its doctor recognizes the result, and h3 is put back from a
+# copy of before: its list goes over both exchange logs.
+cp -a "$A/h3" "$work/backup"
 for v in 3 4; do
     csv=quality.csv
     [ $v = 3 ] || csv=quality-2.csv
@@ -64,6 +68,36 @@ done
 expect 0 --home "$auth" charter adopt "$auth/quality-3.charter"
 scripts/alliance.sh start "$A/h3"
 wait_status "$A/h3" 60 "n['impact']['quality_version'] == 3 and n['impact']['count'] == 0 and n['alarms'] == []"
+expect 0 --home "$A/h3" --json lookup --patient "RI:$(card 0)" --item LAB.K
+json "stands again" "o['results'][0]['decisions'][0]['verdict'] == 'must'" <"$work/out"
+decided=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["results"][0]["decisions"][0]["decided"])' "$work/out")
+expect 0 --home "$A/h3" outcome "$decided" recognized
+"$HUREN" --home "$A/h3" --json status >"$work/out"
+read -r old size <<<"$(python3 -c '
+import json, sys
+n = json.load(open(sys.argv[1]))["networks"][0]
+print(n["exch"], [l["size"] for l in n["logs"] if l["origin"] == n["exch"]][0])' "$work/out")"
+wait_status "$A/regulator" 60 "any(l['origin'] == '$old' and l['size'] >= $size for l in n['logs'])"
+scripts/alliance.sh stop "$A/h3"
+rm -rf "$A/h3"
+cp -a "$work/backup" "$A/h3"
+scripts/alliance.sh start "$A/h3"
 expect 0 --home "$auth" charter adopt "$auth/quality-4.charter"
-wait_status "$A/h3" 60 "n['impact']['quality_version'] == 4 and n['impact']['count'] == 2"
+wait_status "$A/h3" 60 "n['exch'] != '$old' and n['impact']['quality_version'] == 4"
+for _ in $(seq 300); do # the auditor gives back what the copy lacked
+    "$HUREN" --home "$A/h3" charter impact >"$work/out" || true
+    grep -q "3 recorded" "$work/out" && break
+    sleep 0.2
+done
+out_has "3 recorded decisions would be weaker today, 1 of them recognized since"
+out_has "of 2 exchange logs)"
+expect 1 --home "$A/h3" --json charter impact
+json "both logs" "[(x['exch'], x['outcome']) for x in o[:-1]] == [('$old', 'none'), ('$old', 'none'), ('$old', 'recognized')] and o[-1]['logs'] == 2 and o[-1]['missing'] == []" <"$work/out"
+# The regulator lists them of all members, with what the doctors did; of its own it has none.
+wait_status "$A/regulator" 60 "n['impact']['quality_version'] == 4 and n['impact']['count'] == 0"
+expect 0 --home "$A/regulator" charter impact
+expect 1 --home "$A/regulator" charter impact --all
+out_has "3 recorded decisions would be weaker today, 1 of them recognized since"
+expect 1 --home "$A/regulator" --json charter impact --all
+json "all" "[(x['exch'], x['outcome']) for x in o[:-1]] == [('$old', 'none'), ('$old', 'none'), ('$old', 'recognized')] and o[-1]['missing'] == []" <"$work/out"
 [ "$(grep -c 'leaned on quality: h1 LAB.K decided' "$A/h3/serve.log")" -ge 2 ] || fail "the log of the daemon does not list them"
