@@ -265,27 +265,60 @@ cleanup:
     return st;
 }
 
-enum status
-store_index_some(struct store *s, uint64_t entries_max)
+/* What the rows of so many entries may take: themselves, and a copy of each page
+ * that one of them falls on. */
+static enum status
+index_bytes(struct store *s, uint64_t entries, uint64_t *bytes)
 {
+    uint64_t rows = entries < STORE_INDEX_ROWS_MAX / 2 ? 2 * entries : STORE_INDEX_ROWS_MAX;
     struct store_txn *t;
-    uint64_t rows = STORE_INDEX_ROWS_MAX;
-    enum status st;
+    enum status st = store_begin_read(s, &t);
+    MDB_stat stat;
 
-    if (store_index_pending(s) == 0) {
-        tail_trim(s);
-        return STATUS_NOT_FOUND;
-    }
-    if (entries_max < rows / 2) {
-        rows = 2 * entries_max;
-    }
-    st = store_begin_write(s, STORE_EXCHANGE, rows * 64, &t);
     if (st != STATUS_OK) {
         return st;
     }
-    if ((st = index_flush(t, entries_max)) != STATUS_OK) {
+    st = status_of_mdb(mdb_stat(t->mdb, s->dbi[DB_HANDLES], &stat));
+    store_abort(t);
+    if (st == STATUS_OK) {
+        *bytes =
+            rows * 64 + (rows < stat.ms_leaf_pages ? rows : stat.ms_leaf_pages) * s->page_bytes;
+    }
+    return st;
+}
+
+static enum status
+index_some(struct store *s, uint64_t entries)
+{
+    struct store_txn *t;
+    uint64_t bytes = 0;
+    enum status st = index_bytes(s, entries, &bytes);
+
+    st = st == STATUS_OK ? store_begin_write(s, STORE_PUBLISH, bytes, &t) : st;
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if ((st = index_flush(t, entries)) != STATUS_OK) {
         store_abort(t);
         return st;
     }
     return store_commit(t);
+}
+
+enum status
+store_index_some(struct store *s, uint64_t entries_max)
+{
+    uint64_t pending = store_index_pending(s);
+    uint64_t entries = entries_max < pending ? entries_max : pending;
+    enum status st;
+
+    if (entries == 0) {
+        tail_trim(s);
+        return STATUS_NOT_FOUND;
+    }
+    do {
+        st = index_some(s, entries);
+        entries /= 8;
+    } while (st == STATUS_NO_SPACE && entries > 0 && !store_poisoned(s));
+    return st;
 }

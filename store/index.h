@@ -28,7 +28,8 @@ MUST_USE enum status store_index_find(struct store_txn *t, const uint8_t handle[
 uint64_t store_index_pending(struct store *s);
 
 /* Write up to `entries_max` pending entries' rows in one transaction of its
- * own (STORE_EXCHANGE: an index is no publication).  Call it when idle.
+ * own, fewer where there is little room.  A publication as far as the reserve
+ * goes: what is pending is found without rows, too.  Call it when idle.
  * STATUS_NOT_FOUND: nothing was pending.  Else as begin_write and commit. */
 MUST_USE enum status store_index_some(struct store *s, uint64_t entries_max);
 

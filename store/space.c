@@ -11,7 +11,7 @@
 
 enum {
     MAP_WAIT_S = 1,          /* for open reads to end (L2: they last under a second) */
-    TXN_OVERHEAD_PAGES = 64, /* copies of inner pages that a small commit makes */
+    TXN_OVERHEAD_PAGES = 64, /* copies of inner pages that a small commit makes, at most */
     RESERVE_SHARE = 5        /* one fifth of all room, ... */
 };
 #define RESERVE_BYTES_MAX ((uint64_t)1 << 30) /* ... but no more than this */
@@ -113,6 +113,7 @@ struct room {
     uint64_t map_bytes;
     uint64_t disk_free;
     uint64_t growth; /* what the file can still grow by */
+    bool disk;       /* the disk is its bound, not the cap */
 };
 
 static enum status
@@ -129,12 +130,14 @@ room_of(struct store *s, struct room *out)
     out->map_bytes = info.me_mapsize;
     out->disk_free = (uint64_t)fs.f_bavail * fs.f_frsize;
     out->growth = cap > out->file_bytes ? cap - out->file_bytes : 0;
-    if (out->growth > out->disk_free) {
+    out->disk = out->growth > out->disk_free;
+    if (out->disk) {
         out->growth = out->disk_free;
     }
     return STATUS_OK;
 }
 
+/* What publishing leaves of all room. */
 static uint64_t
 reserve_of(uint64_t all_bytes)
 {
@@ -143,11 +146,19 @@ reserve_of(uint64_t all_bytes)
     return share < RESERVE_BYTES_MAX ? share : RESERVE_BYTES_MAX;
 }
 
+/* What any commit leaves: LMDB copies the inner pages that it changes.  Where
+ * the disk cannot take those it fails in the midst of writing (L9). */
+static uint64_t
+overhead_of(const struct store *s)
+{
+    return TXN_OVERHEAD_PAGES * s->page_bytes;
+}
+
 enum status
 store_space(struct store *s, struct store_space *out)
 {
     struct room room;
-    uint64_t free_pages = 0, all;
+    uint64_t free_pages = 0, all, kept;
     enum status st;
 
     memset(out, 0, sizeof *out);
@@ -163,8 +174,13 @@ store_space(struct store *s, struct store_space *out)
     out->map_bytes = room.map_bytes;
     out->map_bytes_max = s->options.map_bytes_max;
     out->disk_free_bytes = room.disk_free;
-    out->used_percent = all == 0 ? 100 : (unsigned)(out->used_bytes * 100 / all);
-    out->publishing_stops = out->free_bytes <= out->reserve_bytes;
+    out->overhead_bytes = overhead_of(s);
+    kept = out->reserve_bytes + out->overhead_bytes;
+    out->used_percent =
+        out->used_bytes + kept >= all ? 100 : (unsigned)(out->used_bytes * 100 / (all - kept));
+    out->disk_bound = room.disk;
+    out->publishing_stops = out->free_bytes <= kept;
+    out->answering_stops = out->free_bytes <= out->overhead_bytes;
     return STATUS_OK;
 }
 
@@ -173,7 +189,7 @@ store_space(struct store *s, struct store_space *out)
 enum status
 space_prepare(struct store *s, enum store_purpose purpose, uint64_t bytes)
 {
-    uint64_t overhead = TXN_OVERHEAD_PAGES * s->page_bytes, reserve, need, free_pages = 0, map;
+    uint64_t overhead = overhead_of(s), reserve, need, free_pages = 0, map;
     struct room room;
     enum status st;
 
@@ -189,7 +205,7 @@ space_prepare(struct store *s, enum store_purpose purpose, uint64_t bytes)
         if ((st = free_list_pages(s, &free_pages)) != STATUS_OK) {
             return st;
         }
-        if (room.growth + free_pages * s->page_bytes < reserve + need) {
+        if (room.growth + free_pages * s->page_bytes < reserve + need + overhead) {
             return STATUS_NO_SPACE;
         }
     }

@@ -18,7 +18,9 @@
 enum {
     OPEN_TRIES = 3, /* L13: opening can fail beside another open or close */
     OPEN_PAUSE_MS = 20,
-    RESIZE_TRIES = 3
+    RESIZE_TRIES = 3,
+    STAT_BLOCK_BYTES = 512,
+    LOCK_BYTES = 12 * 1024 /* no less than STORE_READERS_MAX slots take */
 };
 #define MAP_BYTES_START ((uint64_t)64 << 20)
 #define MAP_BYTES_CAP ((uint64_t)1 << 40)
@@ -121,6 +123,33 @@ data_file_there(struct store *s, bool *there)
     }
     *there = rc == 0 && file.st_size > 0;
     return STATUS_OK;
+}
+
+/* LMDB maps the file of its locks and writes there: where a page of it has no
+ * room on the disk, that is a SIGBUS.  So take the room before.  Nothing of this
+ * process is locked in it now (L4). */
+static enum status
+lock_file_reserve(struct store *s)
+{
+    char *path = path_join(s->path, "lock.mdb");
+    struct stat file;
+    int fd, rc = 0;
+
+    if (path == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    free(path);
+    if (fd < 0) {
+        return status_of_mdb(errno);
+    }
+    if (fstat(fd, &file) != 0) {
+        rc = errno;
+    } else if (file.st_size == 0 || file.st_blocks * STAT_BLOCK_BYTES < file.st_size) {
+        rc = posix_fallocate(fd, 0, file.st_size > 0 ? file.st_size : LOCK_BYTES);
+    }
+    (void)close(fd);
+    return rc == EINVAL || rc == EOPNOTSUPP ? STATUS_OK : status_of_mdb(rc);
 }
 
 static int
@@ -254,6 +283,9 @@ environment_open(struct store *s)
         return STATUS_NOT_FOUND;
     }
     if (!s->options.read_only && (st = pages_check(s)) != STATUS_OK) {
+        return st;
+    }
+    if (!s->options.read_only && (st = lock_file_reserve(s)) != STATUS_OK) {
         return st;
     }
     if ((rc = env_open(s)) != 0) {

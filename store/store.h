@@ -90,7 +90,8 @@ enum store_purpose {
  * waits up to a second for open reads to end.
  *
  * STATUS_NO_SPACE  would leave less than the reserve (a fifth of all room, at
- *                  most 1 GiB), or for STORE_EXCHANGE less than nothing.
+ *                  most 1 GiB), or for STORE_EXCHANGE less than LMDB may need
+ *                  for copies of inner pages (256 KiB).
  * STATUS_IO        the store is poisoned, or errno.
  * STATUS_REFUSED   the store is open read-only. */
 MUST_USE enum status store_begin_write(struct store *s, enum store_purpose purpose,
@@ -109,14 +110,17 @@ MUST_USE enum status store_commit(struct store_txn *t);
 void store_abort(struct store_txn *t); /* NULL is allowed. */
 
 struct store_space {
-    uint64_t used_bytes;    /* pages in use */
-    uint64_t free_bytes;    /* room still to be had: in the file, up to the cap, on the disk */
-    uint64_t reserve_bytes; /* of free_bytes, what publishing may not use */
-    uint64_t map_bytes;     /* now */
-    uint64_t map_bytes_max; /* cap */
+    uint64_t used_bytes;     /* pages in use */
+    uint64_t free_bytes;     /* room still to be had: in the file, up to the cap, on the disk */
+    uint64_t reserve_bytes;  /* of free_bytes, what publishing may not use */
+    uint64_t overhead_bytes; /* of free_bytes, what no commit may use up */
+    uint64_t map_bytes;      /* now */
+    uint64_t map_bytes_max;  /* cap */
     uint64_t disk_free_bytes;
-    unsigned used_percent; /* of used + free; warn at 80 */
-    bool publishing_stops; /* free_bytes <= reserve_bytes */
+    unsigned used_percent; /* of what publishing may fill; warn at 80 */
+    bool disk_bound;       /* what ends the room is the disk, not the cap */
+    bool publishing_stops; /* not even a small publication is taken */
+    bool answering_stops;  /* the reserve is used up: nothing is taken */
 };
 MUST_USE enum status store_space(struct store *s, struct store_space *out);
 
