@@ -45,6 +45,7 @@ struct recall {
     uint64_t scanned_stored; /* as its row says */
     uint64_t scan_ticket;    /* 0: none under way */
     bool scan_more;
+    int64_t scan_ms; /* not before: after a write that failed */
     struct recall_row sweep;
     bool sweep_begun, sweep_on;
     unsigned sweep_writes;
@@ -538,6 +539,7 @@ stored(struct step *s)
         r->scanned = ok && has_row(s, &row) ? row.by : r->scanned;
         r->scanned_stored = r->scanned;
         r->scan_more = true;
+        r->scan_ms = ok ? 0 : s->e->now_ms + RECALL_BACKOFF_MS;
         find_work(s, true);
         return;
     }
@@ -779,7 +781,8 @@ scan(struct step *s)
     if (strcmp(r->pub, r->options.pub_origin) != 0 && r->scan_ticket == 0) {
         s->status = begin_scan(r, s->e->txn);
     }
-    if (r->scan_ticket != 0 || !r->scan_more || s->status != STATUS_OK) {
+    if (r->scan_ticket != 0 || !r->scan_more || s->e->now_ms < r->scan_ms ||
+        s->status != STATUS_OK) {
         return;
     }
     enum status st = store_log_find(s->e->txn, text_view(r->pub), &log);
@@ -958,7 +961,7 @@ recall_deadline_ms(const struct recall *r)
 {
     int64_t next = r->sweep_writes > 0 ? INT64_MAX : r->sweep_ms;
     if (r->scan_more && r->scan_ticket == 0) {
-        return 0;
+        next = r->scan_ms < next ? r->scan_ms : next;
     }
     for (size_t i = 0; i < r->peer_count; i++) {
         if (r->peers[i].work && r->peers[i].due_ms < next) {

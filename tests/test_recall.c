@@ -815,6 +815,35 @@ test_reliance_and_acknowledgement_out_of_nothing_change_nothing(void **state)
     close_world();
 }
 
+/* Else a full store would be asked again and again, and nothing else be done. */
+static void
+test_a_scan_that_finds_no_room_is_not_written_again_at_once(void **state)
+{
+    (void)state;
+    open_world(10);
+    struct node *h0 = &nodes[0];
+    uint64_t a = publish(h0, 1, 0, 0, 1);
+    give(h0, &nodes[1], a);
+    publish(h0, 1, 2, a, 1);
+    step(h0, (struct recall_event){.type = RECALL_CHANGED});
+    for (int turn = 0; turn < 3; turn++) {
+        assert_int_equal(h0->pending_count, 1);
+        assert_int_equal(h0->pending[0].store.type, RECALL_STORE_SCAN);
+        h0->pending_count = 0;
+        step(h0, (struct recall_event){.type = RECALL_STORED,
+                                       .ticket = h0->pending[0].ticket,
+                                       .status = STATUS_NO_SPACE});
+        assert_int_equal(h0->pending_count, 0);
+        assert_true(recall_deadline_ms(h0->machine) > now_ms);
+        now_ms += RECALL_BACKOFF_MS;
+        assert_true(recall_deadline_ms(h0->machine) <= now_ms);
+        step(h0, (struct recall_event){.type = RECALL_TICK});
+    }
+    commit(h0, false);
+    assert_int_equal(rows(h0, RECALL_TELLING), 1);
+    close_world();
+}
+
 static void
 test_a_flood_of_reliance_is_bounded_and_starves_nobody(void **state)
 {
@@ -999,6 +1028,7 @@ main(void)
         cmocka_unit_test(test_the_first_replacement_counts_and_a_second_recalls_nothing),
         cmocka_unit_test(test_nobody_but_the_issuer_recalls_and_nothing_without_its_log),
         cmocka_unit_test(test_reliance_and_acknowledgement_out_of_nothing_change_nothing),
+        cmocka_unit_test(test_a_scan_that_finds_no_room_is_not_written_again_at_once),
         cmocka_unit_test(test_a_flood_of_reliance_is_bounded_and_starves_nobody),
         cmocka_unit_test(test_the_same_write_a_second_time_writes_nothing),
         cmocka_unit_test(test_a_notice_that_our_own_copy_of_the_log_contradicts_is_not_taken),
