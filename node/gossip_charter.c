@@ -596,7 +596,7 @@ charter_stored(struct step *s)
         /* Another copy of this text may have the signatures or the rows that this one
          * lacks, and a full disk may have room again: only a text that contradicts, or is
          * not to be had at all, is refused from everybody. */
-        fetch_refused(s, true, COPY_REFUSED_MS);
+        fetch_refused(s, true, st == STATUS_NO_SPACE ? GOSSIP_STORE_RETRY_MS : COPY_REFUSED_MS);
         if (st == STATUS_FORK || st == STATUS_REFUSED || st == STATUS_NOT_YET ||
             st == STATUS_ROLLBACK) {
             /* "Not yet" may be our clock: when it is set right, this should not wait. */
@@ -606,9 +606,11 @@ charter_stored(struct step *s)
             peer_strike(s, f->session, "charter rows that are not those of the note");
         }
         g->documents[f->kind].peer_version = 0;
-        step_fail(s,
-                  gossip_update_say(s->u, 0, "charter %s %llu: not adopted: %s", KINDS[f->kind],
-                                    (unsigned long long)f->version, status_text(st)));
+        if (st != STATUS_NO_SPACE) { /* the owner of the store says so, once */
+            step_fail(s, gossip_update_say(s->u, 0, "charter %s %llu: not adopted: %s",
+                                           KINDS[f->kind], (unsigned long long)f->version,
+                                           status_text(st)));
+        }
     }
     charter_load_documents(s);
     if (st == STATUS_EXISTS &&

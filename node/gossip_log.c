@@ -404,8 +404,8 @@ sync_pump(struct step *s, struct glog *log)
             break;
         }
     }
-    if (sync_asked(log->sync) > 0 || log->ticket != 0) {
-        log->starved_since_ms = 0;
+    if (sync_asked(log->sync) > 0 || log->ticket != 0 || s->e->now_ms < log->pause_until_ms) {
+        log->starved_since_ms = 0; /* in a pause it is the store that does not take it */
     } else if (log->starved_since_ms == 0) {
         log->starved_since_ms = s->e->now_ms;
     } else if (s->e->now_ms - log->starved_since_ms >= STARVED_MS) {

@@ -285,6 +285,9 @@ failed(struct step *s, struct glog *log)
         return;
     }
     log->pause_until_ms = s->e->now_ms + (st == STATUS_GAP ? 200 : GOSSIP_STORE_RETRY_MS);
+    if (st == STATUS_NO_SPACE) {
+        return; /* the owner of the store says so, once for all logs */
+    }
     step_fail(s, gossip_update_say(s->u, 0, "%s: could not be stored: %s; tried again later",
                                    log->origin, status_text(st)));
 }

@@ -51,6 +51,7 @@ struct sync {
     size_t asked;
     uint64_t fork_index; /* where the trees part: on the level 8 * path_level */
     uint64_t taken;      /* entries handed out by sync_take, 0: none */
+    size_t batch_chunks; /* of the next batch: after a failure one, then more again */
 };
 
 struct sync *
@@ -61,6 +62,7 @@ sync_open(uint64_t stored, uint64_t size, const struct hash *root)
     if (s == NULL) {
         return NULL;
     }
+    s->batch_chunks = SYNC_BATCH_CHUNKS;
     s->stored = stored;
     s->size = size;
     s->root = *root;
@@ -583,7 +585,7 @@ sync_take(struct sync *s, bool all, struct sync_batch *out)
     }
     size_t chunks = 0, bytes = 0, count = 0;
     uint64_t tile = s->stored / TILE_HASHES;
-    while (tile < s->next_tile && chunks < SYNC_BATCH_CHUNKS && bytes < SYNC_BATCH_BYTES &&
+    while (tile < s->next_tile && chunks < s->batch_chunks && bytes < SYNC_BATCH_BYTES &&
            chunk_of(s, tile)->state == CHUNK_CHECKED) {
         bytes += chunk_of(s, tile)->byte_count;
         count += chunk_of(s, tile)->count;
@@ -592,7 +594,7 @@ sync_take(struct sync *s, bool all, struct sync_batch *out)
     }
     bool complete = s->stored + count == s->size;
     if (count == 0 ||
-        (!all && !complete && chunks < SYNC_BATCH_CHUNKS && bytes < SYNC_BATCH_BYTES)) {
+        (!all && !complete && chunks < s->batch_chunks && bytes < SYNC_BATCH_BYTES)) {
         return STATUS_NOT_FOUND;
     }
     out->entries = malloc(count * sizeof out->entries[0]);
@@ -628,8 +630,11 @@ sync_stored(struct sync *s, bool ok)
     uint64_t end = s->stored + s->taken;
     s->taken = 0;
     if (!ok) {
+        s->batch_chunks = 1; /* where there is little room, some still fit */
         return;
     }
+    s->batch_chunks =
+        s->batch_chunks > SYNC_BATCH_CHUNKS / 2 ? SYNC_BATCH_CHUNKS : 2 * s->batch_chunks;
     for (uint64_t tile = s->stored / TILE_HASHES; tile * TILE_HASHES < end; tile++) {
         chunk_clear(s, chunk_of(s, tile), CHUNK_FREE);
     }

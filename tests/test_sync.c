@@ -393,6 +393,34 @@ test_abandoned_asks_are_given_again_and_a_failed_store_too(void **state)
     log_drop(&log);
 }
 
+static void
+test_after_a_failed_store_less_is_stored_at_once(void **state)
+{
+    (void)state;
+    static uint8_t bytes[1 << 16];
+    static const uint64_t counts[] = {64 * 256, 256, 2 * 256, 4 * 256, 8 * 256, 16 * 256};
+    struct log log;
+    struct sync_ask ask;
+    struct sync_batch batch;
+    log_make(&log, 20000, 0, 0);
+    struct sync *s = sync_open(0, log.size, &log.root);
+    while (sync_next(s, &ask)) {
+        uint32_t count, blame;
+        struct view raw = answer(&log, &ask, 256, &count, bytes);
+        assert_int_equal(sync_answer(s, &ask, raw, count, 7, own_tile, &log, &blame),
+                         STATUS_OK);
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        assert_int_equal(sync_take(s, false, &batch), STATUS_OK);
+        assert_int_equal(batch.count, counts[i]);
+        free(batch.entries);
+        free(batch.leaves);
+        sync_stored(s, i > 0);
+    }
+    sync_close(s);
+    log_drop(&log);
+}
+
 int
 main(void)
 {
@@ -404,6 +432,7 @@ main(void)
         cmocka_unit_test(test_two_sources_of_one_piece_are_not_blamed_for_each_other),
         cmocka_unit_test(test_another_history_is_a_fork_wherever_it_begins),
         cmocka_unit_test(test_abandoned_asks_are_given_again_and_a_failed_store_too),
+        cmocka_unit_test(test_after_a_failed_store_less_is_stored_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
