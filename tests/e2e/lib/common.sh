@@ -13,6 +13,10 @@ A=$work/a      # the alliance, when there is one
 NET=yx-county.hb.cn
 failed=0
 started=()     # daemons beside the alliance: process ids
+# A binary built with a sanitizer says what it finds in a file of its own, whoever started it
+# and whatever became of its output; finish() looks for these.
+export ASAN_OPTIONS="log_path=$work/sanitizer" UBSAN_OPTIONS="log_path=$work/sanitizer:print_stacktrace=1"
+export TSAN_OPTIONS="log_path=$work/sanitizer:exitcode=0"
 
 finish() {
     local status=$? pid
@@ -20,6 +24,10 @@ finish() {
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
     for pid in "${started[@]}"; do wait "$pid" 2>/dev/null; done
     [ -d "$A" ] && scripts/alliance.sh down "$A" 2>/dev/null
+    local found=("$work"/sanitizer.*)
+    if [ -f "${found[0]}" ] && ! python3 "$lib/sanitizer.py" "${found[@]}"; then
+        fail "a sanitizer reports what stands above"
+    fi
     if [ "$status" != 0 ] || [ "$failed" != 0 ]; then
         for log in "$A"/*/serve.log; do
             [ -f "$log" ] && { echo "--- $log"; tail -5 "$log"; }
