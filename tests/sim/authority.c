@@ -245,6 +245,7 @@ authority_rotate_key(struct world *w, int member)
     seed[1] = (uint8_t)((member + 1) >> 8);
     seed[2] = (uint8_t)m->key_count;
     keys_derive(seed, SIM_NETWORK, &m->keys[m->key_count]);
+    w->happened[HAPPENED_KEY]++;
     m->to_s[m->key_count - 1] = world_true_s(w);
     m->from_s[m->key_count] = world_true_s(w);
     m->to_s[m->key_count] = 0;
@@ -259,6 +260,7 @@ void
 authority_leave(struct world *w, int member, bool left)
 {
     w->members[member].left = left;
+    w->happened[left ? HAPPENED_LEFT : HAPPENED_BACK]++;
     (void)issue_members(w, ++w->members_version, two_keys(w), true);
     sim_say(w, NULL, "the authority: members %llu: %s %s",
             (unsigned long long)w->members_version, w->members[member].institution,
@@ -275,6 +277,7 @@ authority_rotate_root(struct world *w)
         }
     }
     unsigned old = w->root_keys;
+    w->happened[HAPPENED_ROOT]++;
     /* One key goes, the next one comes; two old ones and two new ones sign. */
     unsigned next = (old << 1 | old >> 7) & 0xff;
     issue_root(w, next, two_keys(w), previous);

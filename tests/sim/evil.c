@@ -38,6 +38,7 @@ evil_frame(struct world *w, struct node *n, struct message *m)
     if (n->evil != EVIL_FORGER || !sim_percent(&w->rng, 40)) {
         return;
     }
+    w->happened[HAPPENED_FORGED]++;
     bool tells =
         m->kind == (FRAME_HEAD | FRAME_ANSWER) || (m->kind == FRAME_HEAD && m->request == 0);
     if (tells && sim_percent(&w->rng, 60)) {
@@ -99,6 +100,7 @@ replay(struct world *w, struct node *n)
         uint32_t session = some_session(w, n);
         const struct message *m = &w->recorded[sim_below(&w->rng, w->recorded_count)];
         if (session != 0) {
+            w->happened[HAPPENED_REPLAYED]++;
             wire_post(w, n, session, m);
         }
     }
@@ -157,6 +159,7 @@ flood_one(struct world *w, struct node *n, uint32_t session)
             bytes[i] = (uint8_t)sim_random(&w->rng);
         }
     }
+    w->happened[HAPPENED_FLOOD]++;
     wire_post(w, n, session, &f);
 }
 
@@ -175,6 +178,7 @@ evil_turn(struct world *w, struct node *n)
         break;
     case EVIL_ROSTER:
         if (sim_percent(&w->rng, 20) && w->document_count + 8 < SIM_DOCUMENTS_MAX) {
+            w->happened[HAPPENED_ROSTER]++;
             authority_plant(w, n, authority_forged(w));
         }
         break;

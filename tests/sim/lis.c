@@ -346,6 +346,31 @@ fetch(struct world *w, struct lookup *l, struct node *author)
     return bad;
 }
 
+bool
+lis_question(struct world *w, struct node *n, const struct node *author,
+             struct lis_question *out)
+{
+    const struct lis *l = author->lis;
+    if (l->report_count == 0) {
+        return false;
+    }
+    card_of(l->reports[sim_below(&w->rng, l->report_count)].patient, out->card);
+    network_key(&out->epochs[0]);
+    out->items[0] = "LAB.K";
+    out->question = (struct lookup_question){.type = "RI",
+                                             .value = out->card,
+                                             .items = out->items,
+                                             .item_count = 1,
+                                             .at_s = node_now_s(w, n)};
+    out->place = (struct lookup_place){.network = SIM_NETWORK,
+                                       .institution = n->institution,
+                                       .charter = n->charter,
+                                       .policy = policy,
+                                       .epochs = out->epochs,
+                                       .epoch_count = 1};
+    return true;
+}
+
 static void
 look_up(struct world *w, struct node *n, struct node *author, uint32_t report)
 {

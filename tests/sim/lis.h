@@ -5,10 +5,23 @@
 #ifndef TESTS_SIM_LIS_H
 #define TESTS_SIM_LIS_H
 
+#include "node/lookup.h"
 #include "node/publisher.h"
 #include "tests/sim/world.h"
 
 struct lis; /* of one node */
+
+/* What a doctor asks: it points into itself. */
+struct lis_question {
+    char card[20];
+    const char *items[1];
+    struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
+    struct lookup_question question;
+    struct lookup_place place;
+};
+/* About some report of `author`; false: it has none yet. */
+bool lis_question(struct world *w, struct node *n, const struct node *author,
+                  struct lis_question *out);
 
 /* Catalog and packs, read once for all worlds. */
 bool lis_load(void);

@@ -35,6 +35,7 @@ struct sweep {
     uint64_t failed[16];
     int64_t began_s, told_s;
     struct sim_result sum;
+    uint64_t worlds[HAPPENED_COUNT]; /* in which it happened */
     int64_t settled_most_ms, settled_sum_ms;
 };
 
@@ -108,6 +109,10 @@ take_result(struct sweep *s)
     s->sum.restores += r.restores;
     s->sum.forks += r.forks;
     s->sum.adopted += r.adopted;
+    for (size_t i = 0; i < HAPPENED_COUNT; i++) {
+        s->sum.happened[i] += r.happened[i];
+        s->worlds[i] += r.happened[i] > 0;
+    }
     s->sum.simulated_ms += r.simulated_ms;
     s->settled_sum_ms += r.settled_ms;
     if (r.settled_ms > s->settled_most_ms) {
@@ -181,6 +186,19 @@ tell(struct sweep *s, bool end)
     fflush(stdout);
 }
 
+/* What happened: a fault that never struck was not tried. */
+static void
+tell_happened(const struct sweep *s)
+{
+#define HAPPENED_TEXT(name, text) text,
+    static const char *const texts[] = {HAPPENED_MAP(HAPPENED_TEXT)};
+    printf("what happened, and in how many worlds:\n");
+    for (size_t i = 0; i < HAPPENED_COUNT; i++) {
+        printf("%12llu  %6llu  %s\n", (unsigned long long)s->sum.happened[i],
+               (unsigned long long)s->worlds[i], texts[i]);
+    }
+}
+
 static int
 sweep(struct sweep *s)
 {
@@ -211,6 +229,7 @@ sweep(struct sweep *s)
                (unsigned long long)s->sum.forks, (unsigned long long)s->sum.adopted,
                (double)s->settled_sum_ms / 1000.0 / (double)s->count,
                (double)s->settled_most_ms / 1000.0);
+        tell_happened(s);
     }
     for (size_t i = 0; i < s->bad && i < sizeof s->failed / sizeof s->failed[0]; i++) {
         printf("bad seed: %llu\n", (unsigned long long)s->failed[i]);

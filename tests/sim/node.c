@@ -13,6 +13,7 @@
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
 #include "tests/sim/evil.h"
+#include "tests/sim/exchange.h"
 #include "tests/sim/lis.h"
 
 /* ---- files ---- */
@@ -98,6 +99,7 @@ node_make(struct world *w, int number, int as, enum evil evil)
            n->frozen != NULL);
     history_init(n->history);
     n->lis = lis_new();
+    n->exchange = exchange_new();
     n->next_publish_ms = INT64_MAX;
 }
 
@@ -110,6 +112,7 @@ node_free(struct world *w, struct node *n)
     history_free(n->history);
     free(n->history);
     lis_free(n->lis);
+    exchange_free(n->exchange);
     free(n->largest);
     free(n->cosigned);
     free(n->cosigned_side);
@@ -132,6 +135,7 @@ load_charter(struct world *w, struct node *n, struct store_txn *t)
     CHECK(w, "I6", st == STATUS_OK, "%s: members: %s", n->institution, status_text(st));
     check_adopted(w, n);
     take_keys(w, n);
+    exchange_charter(n);
 }
 
 void
@@ -176,6 +180,8 @@ node_start(struct world *w, struct node *n)
     n->up = true;
     w->lives[n->number]++;
     make_own_log(w, n);
+    bool fresh = false;
+    const char *exch = w->big ? NULL : exchange_log(w, n, &fresh);
     if (n->born) {
         authority_deliver(w, n, 0);
     }
@@ -185,7 +191,8 @@ node_start(struct world *w, struct node *n)
                                .institution = n->institution,
                                .cosign_s = w->cosign_s,
                                .full = w->full,
-                               .gate = {.clean = n->clean, .born = n->born}};
+                               .gate = {.clean = n->clean, .born = n->born},
+                               .fresh = fresh ? exch : NULL};
     memcpy(o.instance, n->instance, sizeof o.instance);
     if (st == STATUS_OK) {
         st = gossip_open(&o, w->now_ms, t, &n->gossip);
@@ -193,6 +200,9 @@ node_start(struct world *w, struct node *n)
     CHECK(w, "I1", st == STATUS_OK, "%s does not start: %s", n->institution, status_text(st));
     load_charter(w, n, t);
     store_abort(t);
+    if (!w->big) {
+        exchange_start(w, n);
+    }
     sim_say(w, n, "starts%s%s", n->born ? " for the first time" : "",
             n->clean ? "" : ", not clean");
     n->sign_due = true;
@@ -205,6 +215,7 @@ node_stop(struct world *w, struct node *n)
 {
     gossip_close(n->gossip);
     n->gossip = NULL;
+    exchange_stop(n);
     charter_free(n->charter);
     n->charter = NULL;
     store_close(n->store);
@@ -249,6 +260,7 @@ adopt(struct world *w, struct node *n, struct store_txn *t, const struct gossip_
     enum status written =
         charter_adopt_one(t, SIM_NETWORK, n->charter, a, node_now_s(w, n), &st, &one, reason);
     *adopted = *adopted || one;
+    w->happened[HAPPENED_ROSTER_REFUSED] += st != STATUS_OK;
     sim_say(w, n, "looks at charter document %u version %llu: %s %s", a->charter_kind,
             (unsigned long long)a->version, status_text(st), reason);
     CHECK(w, "I1", written == STATUS_OK, "%s: charter: %s", n->institution,
@@ -298,6 +310,7 @@ apply_all(struct world *w, struct node *n, struct gossip_update *u, enum status 
         return true;
     }
     bool refuse = sim_percent(&w->rng, w->refuse_percent);
+    w->happened[HAPPENED_REFUSED_STORE] += refuse;
     enum status st = store_begin_write(n->store, STORE_PUBLISH, 1 << 20, &t);
     CHECK(w, "I1", st == STATUS_OK, "%s: write: %s", n->institution, status_text(st));
     for (size_t i = 0; i < u->count; i++) {
@@ -393,6 +406,12 @@ void
 node_event(struct world *w, struct node *n, struct gossip_event *e)
 {
     struct gossip_update now, next;
+    if (e->type == GOSSIP_FRAME && exchange_kind(e->kind)) {
+        if (!w->big) {
+            exchange_frame(w, n, e);
+        }
+        return;
+    }
     gossip_update_init(&next);
     one_step(w, n, e, &next);
     for (int round = 0; next.count > 0 && n->up; round++) {
@@ -422,6 +441,9 @@ node_event(struct world *w, struct node *n, struct gossip_event *e)
         gossip_update_free(&now);
     }
     gossip_update_free(&next);
+    if (n->up && !w->big) {
+        exchange_peer(w, n, e);
+    }
 }
 
 /* ---- backups ---- */
@@ -435,6 +457,7 @@ node_backup(struct world *w, struct node *n)
     }
     files_copy(n->dir, n->backup, "data.mdb");
     n->has_backup = true;
+    exchange_backup(n);
     n->backup_count = n->history->count;
     if (up) {
         n->up_at_ms = w->now_ms + 300;
@@ -458,6 +481,7 @@ node_restore(struct world *w, struct node *n)
     size_t keep =
         n->history->signed_size > n->backup_count ? n->history->signed_size : n->backup_count;
     history_cut(n->history, keep);
+    exchange_restore(n);
     lis_again(n); /* the laboratory sends everything once more */
     n->up_at_ms = w->now_ms + 500;
     w->restores++;

@@ -3,6 +3,7 @@
 #include "proto/log.pb-c.h"
 #include "store/log.h"
 #include "tests/sim/check.h"
+#include "tests/sim/exchange.h"
 #include "tests/sim/lis.h"
 #include "tests/sim/node.h"
 
@@ -119,6 +120,7 @@ node_sign(struct world *w, struct node *n)
     st = checkpoint_sign(&n->log_signer, &c, note, sizeof note, &count);
     CHECK(w, "I2", st == STATUS_OK, "%s: sign: %s", n->institution, status_text(st));
     n->history->signed_size = c.size;
+    exchange_signed(n);
     sim_say(w, n, "signs %llu", (unsigned long long)c.size);
     n->clean = n->clean || gossip_settled(n->gossip); /* HOME/last-signed */
     if (node_dies(w)) {

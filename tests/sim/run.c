@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include "node/gossip_state.h"
+#include "node/recall.h"
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
 #include "tests/sim/evil.h"
+#include "tests/sim/exchange.h"
 #include "tests/sim/node.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/secure.h"
@@ -155,6 +157,10 @@ next_moment(const struct world *w, int64_t until_ms)
         int64_t at = n->up ? gossip_deadline_ms(n->gossip) : n->up_at_ms;
         next = at < next ? at : next;
         next = n->up && n->next_publish_ms < next ? n->next_publish_ms : next;
+        if (n->up && !w->big) {
+            at = exchange_deadline_ms(n);
+            next = at < next ? at : next;
+        }
     }
     return next > w->now_ms ? next : w->now_ms;
 }
@@ -194,6 +200,9 @@ turn(struct world *w, struct node *n)
     if (n->up && n->sign_due && node_honest(n)) {
         node_sign(w, n);
     }
+    if (n->up && !w->big) {
+        exchange_turn(w, n);
+    }
 }
 
 void
@@ -230,7 +239,7 @@ world_heal(struct world *w)
     memset(w->cut, 0, (size_t)w->count * (size_t)w->count * sizeof *w->cut);
     w->loss = w->twice = w->late_permille = w->crash_permille = w->refuse_percent = 0;
     w->delay_ms = 20;
-    w->publish_ms = 0;
+    w->publish_ms = w->ask_ms = 0;
     for (int i = 0; i < w->count; i++) {
         w->nodes[i].next_publish_ms = INT64_MAX;
     }
@@ -239,8 +248,8 @@ world_heal(struct world *w)
 
 /* ---- I7 ---- */
 
-static bool
-counts(const struct world *w, int node)
+bool
+world_counts(const struct world *w, int node)
 {
     const struct node *n = &w->nodes[node];
     return node_honest(n) && !w->members[n->member].left && member_honest(w, n->member);
@@ -252,7 +261,7 @@ cosignatures_due(const struct world *w, int author)
 {
     size_t due = 0;
     for (int i = 0; i < w->count; i++) {
-        due += i != author && counts(w, i) && w->members[w->nodes[i].member].witness &&
+        due += i != author && world_counts(w, i) && w->members[w->nodes[i].member].witness &&
                w->nodes[i].went_ahead_s < 60;
     }
     return due;
@@ -324,7 +333,7 @@ has_all(struct world *w, struct node *n, bool cosigned, bool say)
         return false;
     }
     for (int i = 0; i < w->count; i++) {
-        newest = w->nodes[i].versions[CHARTER_MEMBERS] > newest && counts(w, i)
+        newest = w->nodes[i].versions[CHARTER_MEMBERS] > newest && world_counts(w, i)
                      ? w->nodes[i].versions[CHARTER_MEMBERS]
                      : newest;
     }
@@ -340,7 +349,7 @@ has_all(struct world *w, struct node *n, bool cosigned, bool say)
         return false;
     }
     for (int k = 0; k < w->count; k++) {
-        if (counts(w, k) && !has_log(w, n, k, cosigned, say)) {
+        if (world_counts(w, k) && !has_log(w, n, k, cosigned, say)) {
             return false;
         }
     }
@@ -351,11 +360,51 @@ static bool
 settled(struct world *w, bool cosigned, bool say)
 {
     for (int i = 0; i < w->count; i++) {
-        if (counts(w, i) && !has_all(w, &w->nodes[i], cosigned, say)) {
+        if (world_counts(w, i) && !has_all(w, &w->nodes[i], cosigned, say)) {
             return false;
         }
     }
     return true;
+}
+
+void
+world_settle_exchange(struct world *w, int64_t most_ms)
+{
+    int64_t until_ms = w->now_ms + most_ms;
+    /* Who looked at what its copies say only before everything was there again: once
+     * more, as it does by itself every ten minutes. */
+    for (int i = 0; i < w->count && w->restores > 0; i++) {
+        if (world_counts(w, i) && w->nodes[i].up) {
+            node_stop(w, &w->nodes[i]);
+            w->nodes[i].up_at_ms = w->now_ms + 100;
+        }
+    }
+    if (w->restores > 0) {
+        world_run(w, w->now_ms + RECALL_SWEEP_FIRST_MS + 2000);
+    }
+    while (!exchange_settled(w, world_counts, false)) {
+        if (w->now_ms >= until_ms) {
+            (void)exchange_settled(w, world_counts, true);
+            sim_fail(w, "I7", "recalls are not told %lld s after the faults ended",
+                     (long long)(most_ms / 1000));
+        }
+        world_run(w, w->now_ms + 500);
+    }
+    /* Everybody asks everybody, until nobody is refused for a receipt that was lost. */
+    uint64_t refused;
+    do {
+        refused = w->refused_honest;
+        CHECK(w, "I7", w->now_ms < until_ms, "look-ups are still refused for receipts");
+        for (int i = 0; i < w->count; i++) {
+            for (int k = 0; k < w->count; k++) {
+                if (i != k && world_counts(w, i) && world_counts(w, k)) {
+                    exchange_ask(w, &w->nodes[i], &w->nodes[k]);
+                }
+            }
+        }
+        world_run(w, w->now_ms + 8000);
+    } while (w->refused_honest != refused);
+    exchange_check(w, world_counts);
 }
 
 int64_t

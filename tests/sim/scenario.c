@@ -48,6 +48,9 @@ draw_cuts(struct world *w)
             }
         }
     }
+    w->happened[HAPPENED_PAIRS] += kind == 1;
+    w->happened[HAPPENED_ONE_WAY] += kind == 2;
+    w->happened[HAPPENED_MINORITY] += kind == 3;
     static const char *const texts[] = {"nobody is cut off", "some pairs are cut",
                                         "some hear and are not heard", "a minority is alone",
                                         "nobody is cut off"};
@@ -64,6 +67,7 @@ draw_faults(struct world *w)
     w->crash_permille = chance(w, 60) ? (unsigned)sim_below(&w->rng, 8) : 0;
     w->refuse_percent = chance(w, 30) ? (unsigned)sim_below(&w->rng, 5) : 0;
     w->publish_ms = 1500 + (int64_t)sim_below(&w->rng, 4000);
+    w->ask_ms = 1000 + (int64_t)sim_below(&w->rng, 3000);
     sim_say(w, NULL,
             "loss %u %%, doubled %u %%, delay to %lld ms, %u of 1000 up to ten minutes late, "
             "%u of 1000 commits crash, %u %% of stores fail",
@@ -181,6 +185,7 @@ phases(struct world *w, int count, bool clocks, bool charters, bool restores)
     for (int phase = 0; phase < count; phase++) {
         int64_t until = w->now_ms + 2000 + (int64_t)sim_below(&w->rng, 5000);
         bool flapping = chance(w, 15);
+        w->happened[HAPPENED_FLAPPING] += flapping;
         if (chance(w, 40)) {
             draw_faults(w);
         }
@@ -274,6 +279,7 @@ calm(struct world *w)
     (void)world_settle(w, SETTLE_MS_MAX, true);
     world_check(w);
     look_for_all(w);
+    world_settle_exchange(w, SETTLE_MS_MAX);
     return took;
 }
 
@@ -420,6 +426,10 @@ scenario_run(const struct sim_options *o, struct sim_result *out)
     out->forks = w.forks_told;
     out->adopted = w.adopted;
     out->simulated_ms = w.now_ms;
+    w.happened[HAPPENED_RESTORE] = w.restores;
+    w.happened[HAPPENED_CRASH] = w.crashes;
+    w.happened[HAPPENED_FORK] = w.forks_told;
+    memcpy(out->happened, w.happened, sizeof out->happened);
     char file[SIM_FILE_CHARS];
     if (o->keep_trace && sim_trace_keep(&w, file)) {
         printf("the trace is in %s\n", file);

@@ -19,6 +19,7 @@ struct sim_options {
 struct sim_result {
     uint64_t seed, frames, frames_lost, bytes, events, crashes, restores, forks, adopted;
     int64_t settled_ms, simulated_ms;
+    uint64_t happened[HAPPENED_COUNT];
     char scenario[16];
 };
 
@@ -38,6 +39,11 @@ void world_check(struct world *w);
 void world_heal(struct world *w);
 /* Until everybody honest has everything; returns how long it took.  I7. */
 int64_t world_settle(struct world *w, int64_t most_ms, bool cosigned);
+
+/* Recalls told, receipts shown, both logs right (exchange.h); nobody is refused. */
+void world_settle_exchange(struct world *w, int64_t most_ms);
+/* Must this node have everything in the end? */
+bool world_counts(const struct world *w, int node);
 
 void scenario_storm(struct world *w, const struct sim_options *o);
 void scenario_fork(struct world *w, const struct sim_options *o);

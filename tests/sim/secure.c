@@ -102,6 +102,7 @@ post_bytes(struct world *w, uint32_t link, int side, struct view v)
         if (w->loss > 0 && sim_below(&w->rng, 2000) == 0) {
             m.bytes[sim_below(&w->rng, v.count)] ^= (uint8_t)(1u << sim_below(&w->rng, 8));
             m.last = true; /* it was touched */
+            w->happened[HAPPENED_CHANGED]++;
             sim_say(w, from->node, "sends bytes that somebody changes");
         }
         m.last = m.last || i > 0;

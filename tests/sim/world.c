@@ -125,6 +125,11 @@ node_now_s(const struct world *w, const struct node *n)
 void
 node_clock(struct world *w, struct node *n, enum clock_kind kind, int64_t offset_s)
 {
+    bool off = kind != CLOCK_GOOD || offset_s != 0;
+    w->happened[HAPPENED_CLOCK_STUCK] += kind == CLOCK_STUCK;
+    w->happened[HAPPENED_CLOCK_BACK] += kind == CLOCK_BACKWARDS;
+    w->happened[offset_s > 86400 || offset_s < -86400 ? HAPPENED_CLOCK_YEARS
+                                                      : HAPPENED_CLOCK_HOUR] += off;
     n->clock = kind;
     n->offset_s = offset_s;
     n->clock_from_ms = w->now_ms;
@@ -181,6 +186,7 @@ int64_t
 wire_delay(struct world *w)
 {
     if (w->late_permille > 0 && sim_below(&w->rng, 1000) < w->late_permille) {
+        w->happened[HAPPENED_LATE]++;
         return 1 + (int64_t)sim_below(&w->rng, 600 * 1000); /* ten minutes */
     }
     return 1 + (int64_t)sim_below(&w->rng, (uint64_t)w->delay_ms);
@@ -255,7 +261,7 @@ wire_dial(struct world *w, struct node *n, const char *institution)
         assert(w->links != NULL);
     }
     uint32_t number = w->link_count++;
-    w->links[number] = (struct link){true, n->number, to, NULL};
+    w->links[number] = (struct link){.open = true, .a = n->number, .b = to};
     if (w->secure) {
         secure_open(w, number);
         return;
@@ -283,6 +289,14 @@ kind_text(uint8_t kind)
         return "charter";
     case FRAME_BLOB:
         return "blob";
+    case FRAME_LOOKUP:
+        return "look-up";
+    case FRAME_RECEIPT:
+        return "receipt";
+    case FRAME_RELY:
+        return "rely";
+    case FRAME_RECALL:
+        return "recall";
     default:
         return "frame";
     }
@@ -304,13 +318,22 @@ wire_post(struct world *w, struct node *n, uint32_t session, const struct messag
         secure_send(w, session, frame);
         return;
     }
+    /* Look-ups and receipts trust that a session keeps order, doubles nothing, and ends
+     * where something is lost. */
+    int side = (session & 1) == 0 ? 1 : 0;
+    bool stream = (frame->kind & 0x7f) == FRAME_LOOKUP || frame->kind == FRAME_RECEIPT;
     if (wire_cut(w, n->number, to) || sim_percent(&w->rng, w->loss)) {
         w->frames_lost++;
+        w->happened[HAPPENED_LOST]++;
         sim_say(w, n, "%s %s: %s, which is lost", what, w->nodes[to].institution,
                 kind_text(frame->kind));
+        if (stream) {
+            wire_close(w, number);
+        }
         return;
     }
-    int copies = sim_percent(&w->rng, w->twice) ? 2 : 1;
+    int copies = !stream && sim_percent(&w->rng, w->twice) ? 2 : 1;
+    w->happened[HAPPENED_TWICE] += copies == 2;
     for (int i = 0; i < copies; i++) {
         struct message m = *frame;
         size_t count = m.message_count + m.raw_count;
@@ -329,7 +352,14 @@ wire_post(struct world *w, struct node *n, uint32_t session, const struct messag
         sim_say(w, n, "%s %s: %s, %zu bytes, there in %lld ms%s", what,
                 w->nodes[to].institution, kind_text(m.kind), count, (long long)late,
                 i > 0 ? " (a second time)" : "");
-        wire_arrive(w, w->now_ms + late, &m);
+        int64_t at_ms = w->now_ms + late;
+        if (stream) {
+            at_ms = at_ms < l->stream_ms[side] ? l->stream_ms[side] : at_ms;
+            l->stream_ms[side] = at_ms;
+        }
+        w->happened[HAPPENED_OVERTAKEN] += at_ms < l->last_ms[side];
+        l->last_ms[side] = at_ms > l->last_ms[side] ? at_ms : l->last_ms[side];
+        wire_arrive(w, at_ms, &m);
     }
 }
 

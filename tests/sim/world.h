@@ -9,6 +9,7 @@
 #include "node/gossip.h"
 #include "node/gossip_update.h"
 #include "node/origin.h"
+#include "tests/sim/happened.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/truth.h"
 
@@ -56,6 +57,7 @@ struct node {
     /* truth and what was seen */
     struct history *history;
     struct lis *lis;
+    struct exchange *exchange;
     uint64_t backup_count;    /* entries of its own in the backup */
     uint64_t *largest;        /* of each member's log, as stored here: never falls */
     uint64_t *cosigned;       /* largest that this witness cosigned, */
@@ -83,6 +85,8 @@ struct link {
     bool open;
     int a, b;
     struct secure *secure; /* Noise sessions at both ends, or NULL (secure.h) */
+    int64_t last_ms[2];    /* when the newest frame to a, to b arrives, */
+    int64_t stream_ms[2];  /* and the newest of those that keep their order */
 };
 
 enum message_type { MSG_FRAME, MSG_UP, MSG_DOWN, MSG_DIAL_FAILED, MSG_BYTES, MSG_WAKE };
@@ -125,10 +129,11 @@ struct world {
     int64_t delay_ms;
     int64_t publish_ms; /* mean time between publications of a node; 0: none */
     unsigned publish_most;
-    bool *cut;    /* [from * count + to] */
-    bool auditor; /* the first member is one */
-    bool secure;  /* sessions are encrypted streams, else frames alone */
-    bool big;     /* many honest nodes: check the end, not each event */
+    int64_t ask_ms; /* mean time between look-ups of a node; 0: none */
+    bool *cut;      /* [from * count + to] */
+    bool auditor;   /* the first member is one */
+    bool secure;    /* sessions are encrypted streams, else frames alone */
+    bool big;       /* many honest nodes: check the end, not each event */
     /* charter */
     struct document documents[SIM_DOCUMENTS_MAX];
     size_t document_count;
@@ -139,6 +144,8 @@ struct world {
     size_t recorded_count;
     /* figures */
     uint64_t frames, bytes, frames_lost, crashes, restores, forks_told, adopted, events;
+    uint64_t happened[HAPPENED_COUNT];
+    uint64_t refused_honest; /* look-ups of honest members, by honest ones */
     size_t queued_bytes;
     uint32_t next_patient;
     /* trace */
