@@ -360,45 +360,6 @@ ask_deadline_ms(const struct exchange *x)
 
 /* ---- answering ---- */
 
-void
-answer_ask(struct world *w, struct node *n, const struct gossip_event *e)
-{
-    struct exchange *x = n->exchange;
-    uint8_t memory[PB_ARENA_BYTES];
-    struct pb_arena arena;
-    ProtobufCMessage *m;
-    struct origin o;
-    struct hash leaf;
-    size_t lost;
-    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
-    enum status st =
-        pb_unpack(&hr__lookup_ask__descriptor, e->message, MESSAGE_BYTES_MAX, &arena, &m);
-    const Hr__LookupAsk *ask = st == STATUS_OK ? (const Hr__LookupAsk *)m : NULL;
-    if (st != STATUS_OK || ask->n_asked != 1 || ask->n_exch_index != 1 ||
-        origin_parse(view_of_text(ask->exch_origin), &o) != STATUS_OK || o.log != ORIGIN_EXCH ||
-        strcmp(o.institution, e->institution) != 0 || x->answer_count == EXCHANGE_ANSWERS_MAX) {
-        pb_free(&arena);
-        return;
-    }
-    if (receipts_log(x->receipts, e->institution, ask->exch_origin, &lost)) {
-        sim_say(w, n, "hears that %s goes on in another exchange log", e->institution);
-    }
-    struct answer *a = &x->answers[x->answer_count++];
-    *a = (struct answer){.at_ms = w->now_ms + (int64_t)sim_below(&w->rng, 60),
-                         .session = e->session,
-                         .request = e->request,
-                         .message_count = e->message.count,
-                         .overdue = receipts_overdue(x->receipts, e->institution, w->now_ms)};
-    strcpy(a->institution, e->institution);
-    a->message = malloc(e->message.count + 1);
-    assert(a->message != NULL);
-    memcpy(a->message, e->message.bytes, e->message.count);
-    tree_leaf_hash(ask->asked[0].data, ask->asked[0].len, &leaf);
-    receipts_expect(x->receipts, e->institution, ask->exch_origin, ask->exch_index[0], &leaf,
-                    w->now_ms);
-    pb_free(&arena);
-}
-
 /* What one answer is made of. */
 struct making {
     const struct answer *answer;
@@ -505,41 +466,81 @@ send_answer(struct world *w, struct node *n, struct making *m)
                   (struct view){message, count}, (struct view){m->raw, m->raw_count});
 }
 
+/* Read what is to be given; it is committed later, as in the engine, and the log may
+ * have grown by then. */
 static void
-answer_now(struct world *w, struct node *n, const struct answer *a)
+make_answer(struct world *w, struct node *n, struct answer *a, const Hr__LookupAsk *ask)
 {
-    static struct making m;
-    uint8_t memory[PB_ARENA_BYTES], memory_entry[PB_ARENA_BYTES];
-    struct pb_arena arena, arena_entry;
-    ProtobufCMessage *ask, *entry;
-    memset(&m, 0, sizeof m);
-    m.answer = a;
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *entry;
+    struct view bytes = {ask->asked[0].data, ask->asked[0].len};
+    struct making *m = calloc(1, sizeof *m);
+    assert(m != NULL);
+    m->answer = a;
+    tree_leaf_hash(bytes.bytes, bytes.count, &m->hash);
     pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
-    pb_arena_init(&arena_entry, memory_entry, sizeof memory_entry, MESSAGE_HEAP_BYTES_MAX);
-    enum status st =
-        pb_unpack(&hr__lookup_ask__descriptor, (struct view){a->message, a->message_count},
-                  MESSAGE_BYTES_MAX, &arena, &ask);
-    struct view bytes = {NULL, 0};
-    if (st == STATUS_OK) {
-        bytes = (struct view){((Hr__LookupAsk *)ask)->asked[0].data,
-                              ((Hr__LookupAsk *)ask)->asked[0].len};
-        tree_leaf_hash(bytes.bytes, bytes.count, &m.hash);
-        st = pb_unpack(&hr__exch_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena_entry,
-                       &entry);
-    }
-    if (st == STATUS_OK && ((Hr__ExchEntry *)entry)->what_case == HR__EXCH_ENTRY__WHAT_ASKED) {
-        m.asked = ((Hr__ExchEntry *)entry)->asked;
-        st = pack_answer(w, n, &m);
+    if (pb_unpack(&hr__exch_entry__descriptor, bytes, ENTRY_BYTES_MAX, &arena, &entry) !=
+            STATUS_OK ||
+        ((Hr__ExchEntry *)entry)->what_case != HR__EXCH_ENTRY__WHAT_ASKED) {
+        free(m);
+    } else {
+        m->asked = ((Hr__ExchEntry *)entry)->asked;
+        enum status st = pack_answer(w, n, m);
         CHECK(w, "I1", st == STATUS_OK, "%s answers: %s", n->institution, status_text(st));
-        if (exchange_write(w, n, write_answer, &m, &st) && st == STATUS_OK) {
-            sim_say(w, n, "%s %s", a->overdue ? "refuses" : "answers", a->institution);
-            send_answer(w, n, &m);
-        } else if (n->up) {
-            wire_close(w, a->session / 2); /* not logged, so not given */
-        }
+        m->asked = NULL;
+        a->making = m;
     }
-    pb_free(&arena_entry);
     pb_free(&arena);
+}
+
+void
+answer_ask(struct world *w, struct node *n, const struct gossip_event *e)
+{
+    struct exchange *x = n->exchange;
+    uint8_t memory[PB_ARENA_BYTES];
+    struct pb_arena arena;
+    ProtobufCMessage *m;
+    struct origin o;
+    size_t lost;
+    pb_arena_init(&arena, memory, sizeof memory, MESSAGE_HEAP_BYTES_MAX);
+    enum status st =
+        pb_unpack(&hr__lookup_ask__descriptor, e->message, MESSAGE_BYTES_MAX, &arena, &m);
+    const Hr__LookupAsk *ask = st == STATUS_OK ? (const Hr__LookupAsk *)m : NULL;
+    if (st != STATUS_OK || ask->n_asked != 1 || ask->n_exch_index != 1 ||
+        origin_parse(view_of_text(ask->exch_origin), &o) != STATUS_OK || o.log != ORIGIN_EXCH ||
+        strcmp(o.institution, e->institution) != 0 || x->answer_count == EXCHANGE_ANSWERS_MAX) {
+        pb_free(&arena);
+        return;
+    }
+    if (receipts_log(x->receipts, e->institution, ask->exch_origin, &lost)) {
+        sim_say(w, n, "hears that %s goes on in another exchange log", e->institution);
+    }
+    struct answer a = {.at_ms = w->now_ms + (int64_t)sim_below(&w->rng, 400),
+                       .session = e->session,
+                       .request = e->request,
+                       .overdue = receipts_overdue(x->receipts, e->institution, w->now_ms)};
+    strcpy(a.institution, e->institution);
+    make_answer(w, n, &a, ask);
+    if (a.making != NULL) {
+        x->answers[x->answer_count++] = a;
+        receipts_expect(x->receipts, e->institution, ask->exch_origin, ask->exch_index[0],
+                        &a.making->hash, w->now_ms);
+    }
+    pb_free(&arena);
+}
+
+static void
+answer_now(struct world *w, struct node *n, struct answer *a)
+{
+    enum status st;
+    a->making->answer = a;
+    if (exchange_write(w, n, write_answer, a->making, &st) && st == STATUS_OK) {
+        sim_say(w, n, "%s %s", a->overdue ? "refuses" : "answers", a->institution);
+        send_answer(w, n, a->making);
+    } else if (n->up) {
+        wire_close(w, a->session / 2); /* not logged, so not given */
+    }
 }
 
 void
@@ -554,6 +555,6 @@ answer_turn(struct world *w, struct node *n)
         }
         x->answers[i] = x->answers[--x->answer_count];
         answer_now(w, n, &a);
-        free(a.message);
+        free(a.making);
     }
 }

@@ -239,7 +239,7 @@ exchange_stop(struct node *n)
     }
     memset(x->asks, 0, sizeof x->asks);
     for (size_t i = 0; i < x->answer_count; i++) {
-        free(x->answers[i].message);
+        free(x->answers[i].making);
     }
     x->answer_count = 0;
     receipts_free(x->receipts);

@@ -141,6 +141,22 @@ check_once(struct world *w, const struct node *n, const struct said_list *list)
     }
 }
 
+/* `n` relied on this entry of `a`, which was replaced. */
+static void
+check_told(struct world *w, const struct node *n, const struct node *a, uint64_t leaf,
+           const struct said_list *heard, const struct said_list *told)
+{
+    w->happened[HAPPENED_ACKNOWLEDGED]++;
+    CHECK(w, "I1", how_often(heard, SIDE_WAS_TOLD, a->member, a->member, leaf) > 0,
+          "%s never heard that entry %llu of %s, on which it relied, was replaced",
+          n->institution, (unsigned long long)leaf, a->institution);
+    CHECK(w, "I1",
+          how_often(told, SIDE_TOLD, n->member, a->member, leaf) > 0 &&
+              how_often(told, SIDE_ACKNOWLEDGED, n->member, a->member, leaf) > 0,
+          "%s has no acknowledgement of %s for its entry %llu, which was replaced",
+          a->institution, n->institution, (unsigned long long)leaf);
+}
+
 static void
 check_pair(struct world *w, struct node *n, struct node *a, const struct said_list *heard,
            const struct said_list *told)
@@ -152,23 +168,13 @@ check_pair(struct world *w, struct node *n, struct node *a, const struct said_li
     CHECK(w, "I1", st == STATUS_OK, "%s: read: %s", a->institution, status_text(st));
     for (size_t i = 0; i < n->exchange->relied_count; i++) {
         const struct relied *r = &n->exchange->relied[i];
-        uint64_t by;
-        bool withdraw;
-        if (r->author != a->member ||
-            recall_replaced(t, log.id, r->leaf, &by, &withdraw) != STATUS_OK) {
-            continue;
+        uint64_t leaf = r->leaf, by;
+        bool withdraw = r->author != a->member;
+        /* Who was told of a correction relies on that one. */
+        while (!withdraw && recall_replaced(t, log.id, leaf, &by, &withdraw) == STATUS_OK) {
+            check_told(w, n, a, leaf, heard, told);
+            leaf = by;
         }
-        w->happened[HAPPENED_ACKNOWLEDGED]++;
-        CHECK(w, "I1", how_often(heard, SIDE_WAS_TOLD, a->member, a->member, r->leaf) > 0,
-              "%s never heard that entry %llu of %s, on which it relied, was %s",
-              n->institution, (unsigned long long)r->leaf, a->institution,
-              withdraw ? "withdrawn" : "corrected");
-        CHECK(w, "I1",
-              how_often(told, SIDE_TOLD, n->member, a->member, r->leaf) > 0 &&
-                  how_often(told, SIDE_ACKNOWLEDGED, n->member, a->member, r->leaf) > 0,
-              "%s has no acknowledgement of %s for its entry %llu, which was %s",
-              a->institution, n->institution, (unsigned long long)r->leaf,
-              withdraw ? "withdrawn" : "corrected");
     }
     store_abort(t);
 }

@@ -39,9 +39,8 @@ struct answer {
     int64_t at_ms;
     uint32_t session, request;
     char institution[INSTITUTION_CHARS_MAX + 1];
-    size_t message_count;
-    uint8_t *message;
     bool overdue;
+    struct making *making; /* ask.c; malloced */
 };
 
 /* A decision here leaned on this leaf, and that was committed. */
