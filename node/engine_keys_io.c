@@ -161,6 +161,8 @@ engine_keys_epochs(struct network *n)
     /* Under an epoch that ended, entries would be late at once, and readable to
      * who left: better none. */
     n->publish.network_key = current ? &n->epochs[n->epoch_count - 1] : NULL;
+    n->publish.earlier = n->epochs; /* what came back may have been published under these */
+    n->publish.earlier_count = current ? n->epoch_count - 1 : 0;
     if (had > 0 && !current) {
         engine_say(n->engine,
                    "%s: the current network key is not in hand: nothing is published", n->name);

@@ -58,6 +58,8 @@ struct publish_context {
     const char *institution; /* as in origins */
     const char *origin;      /* of our pub log */
     const struct network_key *network_key;
+    const struct network_key *earlier; /* keys of epochs that ended, rising */
+    size_t earlier_count;
     const uint8_t *ledger_key; /* KEY_BYTES, secret, of this home and network */
     void *ctx;
     bool (*sensitive)(void *ctx, const char *code);

@@ -228,13 +228,52 @@ queue_steps(struct publisher *p, const Hr__Report *report, const struct publish_
     return STATUS_OK;
 }
 
+/* What the ledger has under this handle. */
+static enum status
+read_rows(struct publisher *p, const uint8_t handle[PUBLISH_HANDLE_BYTES], struct rows *rows,
+          bool *fatal)
+{
+    rows->txn = p->txn;
+    rows->log = p->log;
+    rows->count = 0;
+    rows->status = STATUS_OK;
+    enum status st = store_index_find(p->txn, handle, take_row, rows);
+    st = st == STATUS_OK ? rows->status : st;
+    *fatal = st != STATUS_OK && st != STATUS_TOO_BIG;
+    return st;
+}
+
+/* Look for what came back from peers, and plan by that (publisher_taken.h). */
+static enum status
+plan_taken(struct publisher *p, const Hr__Report *report, uint32_t withdraw,
+           const uint8_t handle[PUBLISH_HANDLE_BYTES], struct rows *rows,
+           const uint8_t random[PUBLISH_IDENTIFIERS_MAX][KEY_BYTES], struct publish_plan *plan,
+           bool *fatal)
+{
+    bool more = false;
+    enum status st = STATUS_OK;
+    if (withdraw == 0) {
+        st = taken_earlier(p, p->taken, report, handle, rows->at, rows->count, random, &more,
+                           fatal);
+    }
+    if (st == STATUS_OK && more) {
+        st = read_rows(p, handle, rows, fatal);
+        st = st == STATUS_OK
+                 ? publish_plan(p->context, report, withdraw, rows->at, rows->count, plan)
+                 : st;
+    }
+    return st == STATUS_OK && plan->outcome == PUBLISH_STEPS
+               ? taken_settle(p, p->taken, report, handle, random, plan, fatal)
+               : st;
+}
+
 enum status
 publisher_add(struct publisher *p, const Hr__Report *report, uint32_t withdraw,
               const uint8_t random[PUBLISH_IDENTIFIERS_MAX][KEY_BYTES],
               struct publish_plan *plan, bool *fatal)
 {
     uint8_t handle[PUBLISH_HANDLE_BYTES];
-    struct rows rows = {.txn = p->txn, .log = p->log, .status = STATUS_OK};
+    struct rows rows;
     *fatal = true;
     publish_report_handle(p->context, report, handle);
     if (p->count + sizeof plan->steps / sizeof *plan->steps > PUBLISHER_BATCH ||
@@ -244,18 +283,15 @@ publisher_add(struct publisher *p, const Hr__Report *report, uint32_t withdraw,
             return st;
         }
     }
-    enum status st = store_index_find(p->txn, handle, take_row, &rows);
-    st = st == STATUS_OK ? rows.status : st;
+    enum status st = read_rows(p, handle, &rows, fatal);
     if (st != STATUS_OK) {
-        *fatal = st != STATUS_TOO_BIG;
         return st;
     }
-    *fatal = false;
     Hr__Report as_held = *report;
     as_held.held = as_held.held || publish_stays_held(rows.at, rows.count);
     st = publish_plan(p->context, &as_held, withdraw, rows.at, rows.count, plan);
     if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS && p->taken != UINT64_MAX) {
-        st = taken_settle(p, p->taken, &as_held, handle, random, plan, fatal);
+        st = plan_taken(p, &as_held, withdraw, handle, &rows, random, plan, fatal);
     }
     if (st == STATUS_OK && plan->outcome == PUBLISH_STEPS) {
         st = queue_steps(p, &as_held, plan, handle, random);

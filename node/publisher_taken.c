@@ -298,3 +298,58 @@ taken_settle(struct publisher *p, uint64_t from, const Hr__Report *report,
     *fatal = false;
     return STATUS_OK;
 }
+
+/* One step as it would have been under the key of `c`. */
+static enum status
+find_earlier(struct publisher *p, const struct publish_context *c, uint64_t from,
+             const Hr__Report *report, const uint8_t handle[PUBLISH_HANDLE_BYTES],
+             const struct publish_step *step, const uint8_t held_key[KEY_BYTES], bool *more,
+             bool *fatal)
+{
+    struct taken_list list;
+    struct publication one;
+    const struct taken *t = NULL;
+    *fatal = false;
+    enum status st = publish_make(c, report, step, held_key, &one);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    *fatal = true;
+    st = find_taken(p, from, one.row.token, &list);
+    if (st == STATUS_OK && !one.held) {
+        t = with_record(&list, &one);
+    } else if (st == STATUS_OK && step->what == PUBLISH_NEW) {
+        t = oldest_held(&list);
+    }
+    if (t != NULL) {
+        *more = true;
+        st = put_beside(p, t, &one, handle, !one.held);
+    }
+    publication_free(&one);
+    *fatal = *fatal && st != STATUS_TOO_BIG;
+    return st;
+}
+
+enum status
+taken_earlier(struct publisher *p, uint64_t from, const Hr__Report *report,
+              const uint8_t handle[PUBLISH_HANDLE_BYTES], const struct publish_row *rows,
+              size_t row_count, const uint8_t random[PUBLISH_IDENTIFIERS_MAX][KEY_BYTES],
+              bool *more, bool *fatal)
+{
+    struct publish_context c = *p->context;
+    enum status st = STATUS_OK;
+    *more = *fatal = false;
+    for (size_t e = p->context->earlier_count; st == STATUS_OK && !*more && e-- > 0;) {
+        struct publish_plan plan;
+        c.network_key = &p->context->earlier[e];
+        st = publish_plan(&c, report, 0, rows, row_count, &plan);
+        for (size_t i = 0; st == STATUS_OK && plan.outcome == PUBLISH_STEPS && i < plan.count;
+             i++) {
+            if (plan.steps[i].what != PUBLISH_WITHDRAW) {
+                st = find_earlier(p, &c, from, report, handle, &plan.steps[i], random[0], more,
+                                  fatal);
+            }
+        }
+    }
+    return st;
+}

@@ -37,4 +37,16 @@ MUST_USE enum status taken_settle(struct publisher *p, uint64_t from, const Hr__
                                   const uint8_t random[PUBLISH_IDENTIFIERS_MAX][KEY_BYTES],
                                   struct publish_plan *plan, bool *fatal);
 
+/* The same report may have been published under a network key that has ended since:
+ * under another token, and sealed to other bytes.  Put rows (and records) beside such
+ * entries, under the earlier keys of the context; *more: there are new rows of this
+ * handle, so that the plan is to be made again.  A held one gets a row without content,
+ * and so is withdrawn by that plan.
+ * As taken_settle. */
+MUST_USE enum status taken_earlier(struct publisher *p, uint64_t from, const Hr__Report *report,
+                                   const uint8_t handle[PUBLISH_HANDLE_BYTES],
+                                   const struct publish_row *rows, size_t row_count,
+                                   const uint8_t random[PUBLISH_IDENTIFIERS_MAX][KEY_BYTES],
+                                   bool *more, bool *fatal);
+
 #endif

@@ -210,6 +210,53 @@ a_held_report_is_withdrawn_and_published_anew_once(void **state)
     whole(&p->after);
 }
 
+/* The network key ended while the home was away: the same messages now have other tokens
+ * and seal to other bytes. */
+static void
+what_was_published_under_an_earlier_key_is_found_again(void **state)
+{
+    struct pair *p = *state;
+    struct world_report a, held;
+    struct publish_context *c = &p->after.houses[0].publish;
+    world_report(&a, "A", WORLD_CARD);
+    world_report(&held, "H", WORLD_CARD);
+    (void)world_item(&held, "LAB.HIVAB", "negative");
+    OK(world_publish(&p->before, 0, &a, 0));
+    a.items[0].value = text_of("5.0");
+    a.report.status = text_of("corrected");
+    OK(world_publish(&p->before, 0, &a, 0));
+    OK(world_publish(&p->before, 0, &held, 0));
+    take_back(p);
+    c->network_key = &p->after.epochs[1];
+    c->earlier = &p->after.epochs[0];
+    c->earlier_count = 1;
+    OK(world_publish(&p->after, 0, &a, 0));
+    assert_int_equal(p->after.plan.outcome, PUBLISH_REPEAT);
+    assert_true(is_live(&p->after, 1) && has_record(&p->after, 1));
+    a.items[0].value = text_of("4.1");
+    a.report.status = text_of("final");
+    OK(world_publish(&p->after, 0, &a, 0));
+    assert_int_equal(p->after.plan.outcome, PUBLISH_STALE);
+    assert_int_equal(world_size(&p->after, 0), 3);
+    /* What nobody can open is withdrawn under its own key, and comes under the new one. */
+    OK(world_publish(&p->after, 0, &held, 0));
+    assert_int_equal(p->after.plan.count, 2);
+    assert_int_equal(p->after.plan.steps[0].what, PUBLISH_WITHDRAW);
+    assert_int_equal(p->after.plan.steps[0].replaces, 2);
+    assert_int_equal(p->after.plan.steps[0].epoch, 1);
+    assert_false(is_live(&p->after, 2));
+    /* A newer version replaces what came back, across the keys. */
+    a.items[0].value = text_of("6.0");
+    a.report.status = text_of("corrected");
+    a.report.reported_at = text_of("2027-01-12T09:00:00+08:00");
+    OK(world_publish(&p->after, 0, &a, 0));
+    assert_int_equal(p->after.plan.steps[0].what, PUBLISH_WITHDRAW);
+    assert_int_equal(p->after.plan.steps[0].replaces, 1);
+    assert_int_equal(p->after.plan.steps[1].what, PUBLISH_NEW);
+    assert_false(is_live(&p->after, 1));
+    whole(&p->after);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -220,6 +267,7 @@ main(void)
         TEST(a_correction_alone_is_found_and_the_older_message_is_stale),
         TEST(what_was_replaced_since_is_not_replaced_a_second_time),
         TEST(a_withdrawal_is_found_again_and_what_it_took_back_is_published_anew),
+        TEST(what_was_published_under_an_earlier_key_is_found_again),
         TEST(a_held_report_is_withdrawn_and_published_anew_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
