@@ -22,13 +22,13 @@ epochs_may_note(const struct epoch_copy *copy, int64_t at_s, int64_t up_s, int64
 
 bool
 epochs_note(struct epoch_marks *marks, const struct epoch_copy *copy, int64_t ended_s,
-            int64_t up_s, int64_t now_s)
+            int64_t up_s, int64_t now_s, int64_t seen_s)
 {
     struct epoch_marks was = *marks;
     if (marks->ended == UINT64_MAX && epochs_may_note(copy, ended_s, up_s, now_s)) {
         marks->ended = copy->size;
     }
-    if (marks->closed == UINT64_MAX &&
+    if (marks->closed == UINT64_MAX && seen_s >= ended_s + EPOCH_LATE_S &&
         epochs_may_note(copy, ended_s + EPOCH_LATE_S, up_s, now_s)) {
         marks->closed = copy->size;
     }
@@ -100,34 +100,102 @@ read_copy(struct store_txn *txn, const struct charter *c, const struct store_log
     return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
+/* One look at all logs. */
+struct noting {
+    struct store_txn *txn;
+    const struct charter *c;
+    int64_t up_s, now_s;
+    int64_t seen_s; /* -1: not yet looked for */
+    bool dry;
+    size_t changed;
+};
+
+typedef enum status (*log_fn)(struct noting *n, const struct store_log *log,
+                              const struct origin *origin);
+
+/* Each pub log of the network. */
 static enum status
-note_log(struct store_txn *txn, const struct charter *c, const struct store_log *log,
-         const struct origin *origin, int64_t up_s, int64_t now_s, bool dry, size_t *changed)
+each_log(struct noting *n, log_fn fn)
+{
+    char at[ORIGIN_CHARS_MAX + 1] = "";
+    struct store_log log;
+    struct origin o;
+    enum status st;
+    while ((st = logwalk_next(n->txn, charter_network(n->c), ORIGIN_PUB, at, &log, &o)) ==
+           STATUS_OK) {
+        if ((st = fn(n, &log, &o)) != STATUS_OK) {
+            return st;
+        }
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+/* The newest moment that two witnesses, or the only one, have dated. */
+static enum status
+see_log(struct noting *n, const struct store_log *log, const struct origin *origin)
+{
+    struct charter_witness witnesses[WITNESSES_MAX];
+    struct view bytes;
+    struct note note;
+    int64_t oldest_s;
+    enum status st = store_note_get(n->txn, log->id, STORE_NOTE_COSIGNED, &bytes);
+    if (st == STATUS_OK && note_parse(bytes, &note) == STATUS_OK) {
+        size_t of = charter_witnesses(n->c, origin->institution, n->now_s, witnesses);
+        size_t by =
+            charter_cosigned(n->c, origin->institution, &note, n->now_s, &oldest_s, NULL);
+        n->seen_s =
+            by > 0 && (by > 1 || of == 1) && oldest_s > n->seen_s ? oldest_s : n->seen_s;
+    }
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
+static enum status
+see(struct noting *n)
+{
+    struct charter_witness witnesses[WITNESSES_MAX];
+    if (n->seen_s >= 0) {
+        return STATUS_OK;
+    }
+    n->seen_s = 0;
+    if (charter_witnesses(n->c, NULL, n->now_s, witnesses) == 0) {
+        n->seen_s = n->now_s; /* nobody to be asked */
+        return STATUS_OK;
+    }
+    return each_log(n, see_log);
+}
+
+static enum status
+note_log(struct noting *n, const struct store_log *log, const struct origin *origin)
 {
     const Hr__NetworkEpoch *const *epochs;
-    size_t count = charter_epochs(c, &epochs);
+    size_t count = charter_epochs(n->c, &epochs);
     struct epoch_copy copy;
     bool read = false;
     char name[ORIGIN_CHARS_MAX + 1] = "";
     memcpy(name, log->origin.bytes, log->origin.count);
     for (size_t i = 0; i < count; i++) {
         struct epoch_marks marks;
-        if (epochs[i]->ended == 0 || now_s < (int64_t)epochs[i]->ended) {
+        int64_t ended_s = (int64_t)epochs[i]->ended;
+        if (ended_s == 0 || n->now_s < ended_s) {
             continue;
         }
-        enum status st = epochs_get(txn, charter_network(c), epochs[i]->epoch, name, &marks);
-        if (st == STATUS_OK && marks.ended != UINT64_MAX && marks.closed != UINT64_MAX) {
-            continue;
+        enum status st =
+            epochs_get(n->txn, charter_network(n->c), epochs[i]->epoch, name, &marks);
+        bool closing = marks.closed == UINT64_MAX && n->now_s >= ended_s + EPOCH_LATE_S;
+        if (st == STATUS_OK && marks.ended != UINT64_MAX && !closing) {
+            continue; /* signatures are looked at only when something is due */
         }
+        st = st == STATUS_OK && closing ? see(n) : st;
         if (st == STATUS_OK && !read) {
-            st = read_copy(txn, c, log, origin, now_s, &copy);
+            st = read_copy(n->txn, n->c, log, origin, n->now_s, &copy);
             read = true;
         }
         if (st == STATUS_OK &&
-            epochs_note(&marks, &copy, (int64_t)epochs[i]->ended, up_s, now_s)) {
-            ++*changed;
-            st = dry ? STATUS_OK
-                     : epochs_put(txn, charter_network(c), epochs[i]->epoch, name, &marks);
+            epochs_note(&marks, &copy, ended_s, n->up_s, n->now_s, n->seen_s)) {
+            n->changed++;
+            st = n->dry ? STATUS_OK
+                        : epochs_put(n->txn, charter_network(n->c), epochs[i]->epoch, name,
+                                     &marks);
         }
         if (st != STATUS_OK) {
             return st;
@@ -140,16 +208,9 @@ enum status
 epochs_note_all(struct store_txn *txn, const struct charter *c, int64_t up_s, int64_t now_s,
                 bool dry, size_t *changed)
 {
-    char after[ORIGIN_CHARS_MAX + 1] = "";
-    struct store_log log;
-    struct origin o;
-    enum status st;
-    *changed = 0;
-    while ((st = logwalk_next(txn, charter_network(c), ORIGIN_PUB, after, &log, &o)) ==
-           STATUS_OK) {
-        if ((st = note_log(txn, c, &log, &o, up_s, now_s, dry, changed)) != STATUS_OK) {
-            return st;
-        }
-    }
-    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+    struct noting n = {
+        .txn = txn, .c = c, .up_s = up_s, .now_s = now_s, .seen_s = -1, .dry = dry};
+    enum status st = each_log(&n, note_log);
+    *changed = n.changed;
+    return st;
 }

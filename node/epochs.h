@@ -6,7 +6,9 @@
  * has by then was there by then, what comes later is late, or refused.  A node
  * that was not running at such a moment notes the size once its copy is known to
  * be up to date (a head that was cosigned since): so it never refuses what others
- * saw in time.  A Withdraw is always taken: a wrong result must be recalled
+ * saw in time.  Nor does it by its own clock alone, which may be years ahead, or while
+ * it is cut off: refusing begins when two witnesses (or the only one) have dated a
+ * cosignature after the 60 days.  A Withdraw is always taken: a wrong result must be recalled
  * whatever it was published under.  Pure: reads a snapshot of the store. */
 #ifndef NODE_EPOCHS_H
 #define NODE_EPOCHS_H
@@ -32,9 +34,9 @@ struct epoch_copy {
 bool epochs_may_note(const struct epoch_copy *copy, int64_t at_s, int64_t up_s, int64_t now_s);
 
 /* Note what is due in `marks` for an epoch that ended at `ended_s`; true if it
- * changed. */
+ * changed.  `seen_s`: the newest moment that witnesses have shown us. */
 bool epochs_note(struct epoch_marks *marks, const struct epoch_copy *copy, int64_t ended_s,
-                 int64_t up_s, int64_t now_s);
+                 int64_t up_s, int64_t now_s, int64_t seen_s);
 
 enum epoch_state { EPOCH_IN_TIME, EPOCH_LATE, EPOCH_REFUSED };
 enum epoch_state epochs_judge(const struct epoch_marks *marks, uint64_t leaf);

@@ -60,7 +60,7 @@ who_was_there_refuses_what_comes_later_and_who_was_away_refuses_nothing_wrongly(
             }
             if (!off) {
                 struct epoch_copy c = {copy, copy, copied_s};
-                (void)epochs_note(&marks, &c, ended_s, up_s, now);
+                (void)epochs_note(&marks, &c, ended_s, up_s, now, now);
             }
             if (there && marks.closed != UINT64_MAX && marks.closed < log) {
                 assert_int_equal(epochs_judge(&marks, log - 1), EPOCH_REFUSED);
@@ -82,6 +82,25 @@ who_was_there_refuses_what_comes_later_and_who_was_away_refuses_nothing_wrongly(
             assert_int_not_equal(epochs_judge(&marks, leaf), EPOCH_REFUSED);
         }
     }
+}
+
+/* A clock that is years ahead, or a node that is cut off, refuses nothing: the end of the
+ * 60 days is believed when witnesses show it. */
+static void
+nothing_is_refused_by_our_own_clock_alone(void **state)
+{
+    (void)state;
+    struct epoch_marks marks = {UINT64_MAX, UINT64_MAX};
+    struct epoch_copy c = {.size = 10, .cosigned_size = 10, .cosigned_s = ended_s};
+    int64_t ten_years_s = INT64_C(3653) * 86400, end_s = ended_s + EPOCH_LATE_S;
+    assert_true(epochs_note(&marks, &c, ended_s, ended_s - 9, ended_s + ten_years_s, ended_s));
+    assert_int_equal(marks.ended, 10);
+    assert_int_equal(epochs_judge(&marks, 10), EPOCH_LATE);
+    c.size = 12;
+    assert_false(epochs_note(&marks, &c, ended_s, ended_s - 9, end_s, end_s - 1));
+    assert_true(epochs_note(&marks, &c, ended_s, ended_s - 9, end_s, end_s));
+    assert_int_equal(epochs_judge(&marks, 11), EPOCH_LATE);
+    assert_int_equal(epochs_judge(&marks, 12), EPOCH_REFUSED);
 }
 
 static void
@@ -162,6 +181,7 @@ main(void)
         cmocka_unit_test(a_mark_is_noted_when_the_copy_is_known_to_be_up_to_date),
         cmocka_unit_test(
             who_was_there_refuses_what_comes_later_and_who_was_away_refuses_nothing_wrongly),
+        cmocka_unit_test(nothing_is_refused_by_our_own_clock_alone),
         cmocka_unit_test(marks_stay_in_the_store),
         cmocka_unit_test(a_look_up_shows_late_ones_and_refuses_later_ones)};
     assert_true(sodium_init() >= 0);
