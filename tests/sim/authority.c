@@ -6,6 +6,8 @@
 #include "tests/sim/check.h"
 #include "tests/sim/node.h"
 
+enum { EPOCHS_MEMBERS_MAX = 30 }; /* bigger worlds have one key, in every hand */
+
 static char *
 text_of(const char *s)
 {
@@ -131,6 +133,8 @@ struct member_rows {
     char address[32];
     char *address_list[1];
     char *roles[3];
+    Hr__SealedNetworkKey sealed[SIM_EPOCHS_MAX], *sealed_list[SIM_EPOCHS_MAX];
+    uint8_t sealed_bytes[SIM_EPOCHS_MAX][NETWORK_KEY_SEALED_BYTES];
 };
 
 static void
@@ -177,18 +181,85 @@ fill_member(const struct world *w, int number, struct member_rows *r)
     r->row.n_addresses = 1;
 }
 
+/* ---- network keys ---- */
+
+static void
+begin_epoch(struct world *w)
+{
+    assert(w->epoch_count < SIM_EPOCHS_MAX);
+    if (w->epoch_count > 0) {
+        w->epochs[w->epoch_count - 1].ended_s = world_true_s(w);
+    }
+    struct sim_epoch *e = &w->epochs[w->epoch_count++];
+    *e = (struct sim_epoch){.from_s = world_true_s(w)};
+    e->key.epoch = (uint32_t)w->epoch_count;
+    memset(e->key.key, 0xe0 + (int)w->epoch_count, KEY_BYTES);
+}
+
+/* The row without a name: all epochs. */
+struct epochs_row {
+    Hr__MemberRow row;
+    Hr__NetworkEpoch epochs[SIM_EPOCHS_MAX], *list[SIM_EPOCHS_MAX];
+    uint8_t checks[SIM_EPOCHS_MAX][NETWORK_KEY_CHECK_BYTES];
+};
+
+static void
+fill_epochs(const struct world *w, struct epochs_row *r)
+{
+    hr__member_row__init(&r->row);
+    for (size_t i = 0; i < w->epoch_count; i++) {
+        hr__network_epoch__init(&r->epochs[i]);
+        network_key_check(SIM_NETWORK, &w->epochs[i].key, r->checks[i]);
+        r->epochs[i].epoch = w->epochs[i].key.epoch;
+        r->epochs[i].check = (ProtobufCBinaryData){NETWORK_KEY_CHECK_BYTES, r->checks[i]};
+        r->epochs[i].from = (uint64_t)w->epochs[i].from_s;
+        r->epochs[i].ended = (uint64_t)w->epochs[i].ended_s;
+        r->list[i] = &r->epochs[i];
+    }
+    r->row.epochs = r->list;
+    r->row.n_epochs = w->epoch_count;
+}
+
+/* Who left keeps what was sealed to it before. */
+static void
+seal_keys(const struct world *w, int number, struct member_rows *r)
+{
+    const struct member *m = &w->members[number];
+    size_t count = m->left ? m->epochs_sealed : w->epoch_count;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t ephemeral[KEY_BYTES] = {(uint8_t)(number + 1), (uint8_t)(i + 1), 0x5e};
+        hr__sealed_network_key__init(&r->sealed[i]);
+        enum status st =
+            network_key_seal(&w->epochs[i].key, m->keys[m->key_count - 1].box.public_key,
+                             ephemeral, r->sealed_bytes[i]);
+        assert(st == STATUS_OK);
+        r->sealed[i].epoch = w->epochs[i].key.epoch;
+        r->sealed[i].sealed =
+            (ProtobufCBinaryData){NETWORK_KEY_SEALED_BYTES, r->sealed_bytes[i]};
+        r->sealed_list[i] = &r->sealed[i];
+    }
+    r->row.network_keys = r->sealed_list;
+    r->row.n_network_keys = count;
+}
+
 static struct document *
 issue_members(struct world *w, uint64_t version, unsigned keys, bool genuine)
 {
-    struct member_rows *rows = calloc((size_t)w->member_count, sizeof *rows);
-    ProtobufCMessage **list = calloc((size_t)w->member_count, sizeof *list);
+    size_t count = (size_t)w->member_count;
+    struct member_rows *rows = calloc(count, sizeof *rows);
+    ProtobufCMessage **list = calloc(count + 1, sizeof *list);
+    struct epochs_row epochs = {0};
     assert(rows != NULL && list != NULL);
     for (int i = 0; i < w->member_count; i++) {
         fill_member(w, i, &rows[i]);
+        seal_keys(w, i, &rows[i]);
         list[i] = &rows[i].row.base;
     }
-    struct document *d =
-        issue(w, CHARTER_MEMBERS, version, list, (size_t)w->member_count, keys, genuine);
+    if (w->epoch_count > 0) {
+        fill_epochs(w, &epochs);
+        list[count++] = &epochs.row.base;
+    }
+    struct document *d = issue(w, CHARTER_MEMBERS, version, list, count, keys, genuine);
     free(list);
     free(rows);
     return d;
@@ -201,6 +272,9 @@ authority_begin(struct world *w)
     Hr__NetworkSettings settings;
     ProtobufCMessage *list[] = {&row.base};
     issue_root(w, 7, 0, NULL);
+    if (w->member_count <= EPOCHS_MEMBERS_MAX) {
+        begin_epoch(w);
+    }
     (void)issue_members(w, ++w->members_version, 3, true);
     hr__policy_row__init(&row);
     hr__network_settings__init(&settings);
@@ -260,11 +334,29 @@ void
 authority_leave(struct world *w, int member, bool left)
 {
     w->members[member].left = left;
+    w->members[member].epochs_sealed = w->epoch_count;
+    if (left && w->epoch_count < SIM_EPOCHS_MAX) {
+        w->happened[HAPPENED_EPOCH]++;
+        begin_epoch(w);
+    }
     w->happened[left ? HAPPENED_LEFT : HAPPENED_BACK]++;
     (void)issue_members(w, ++w->members_version, two_keys(w), true);
     sim_say(w, NULL, "the authority: members %llu: %s %s",
             (unsigned long long)w->members_version, w->members[member].institution,
             left ? "has left" : "is back");
+}
+
+void
+authority_end_epoch(struct world *w)
+{
+    if (w->epoch_count == 0 || w->epoch_count == SIM_EPOCHS_MAX) {
+        return;
+    }
+    w->happened[HAPPENED_EPOCH]++;
+    begin_epoch(w);
+    (void)issue_members(w, ++w->members_version, two_keys(w), true);
+    sim_say(w, NULL, "the authority: members %llu: another network key",
+            (unsigned long long)w->members_version);
 }
 
 void

@@ -22,6 +22,9 @@
     X(HAPPENED_ROOT, "new roots")                                                              \
     X(HAPPENED_LEFT, "members that left")                                                      \
     X(HAPPENED_BACK, "members that came back")                                                 \
+    X(HAPPENED_EPOCH, "network keys that ended")                                               \
+    X(HAPPENED_LATE_ENTRY, "entries under an ended key, late")                                 \
+    X(HAPPENED_CLOSED_ENTRY, "entries under an ended key, 60 days later")                      \
     X(HAPPENED_RESTORE, "homes put back to an old copy")                                       \
     X(HAPPENED_FORGED, "forged frames")                                                        \
     X(HAPPENED_REPLAYED, "replayed frames")                                                    \

@@ -12,6 +12,7 @@ struct lis_report {
     uint32_t patient;
     uint32_t version, acked; /* newest sent, newest acknowledged: from 1 */
     bool held, withdrawn, withdrawn_acked;
+    bool refused; /* it came under a key that had ended 60 days before */
 };
 struct lis_message {
     uint32_t report, version; /* version 0: withdraw */
@@ -83,6 +84,12 @@ lis_draw(struct world *w, struct node *n, unsigned count)
             wait_for(l, at, 0);
         }
     }
+}
+
+size_t
+lis_count(const struct node *n)
+{
+    return n->lis->report_count;
 }
 
 size_t
@@ -169,11 +176,19 @@ number(void *ctx, const char *code)
     return item == NULL ? 0 : item->number;
 }
 
-static void
-network_key(struct network_key *key)
+void
+lis_one_epoch(struct node *n)
 {
-    key->epoch = 1;
-    memset(key->key, 0xe0, KEY_BYTES);
+    n->epochs[0].epoch = 1;
+    memset(n->epochs[0].key, 0xe0, KEY_BYTES);
+    n->epoch_count = 1;
+    n->current = true;
+}
+
+bool
+lis_may_publish(const struct node *n)
+{
+    return n->stubborn ? n->epoch_count > 1 : n->current;
 }
 
 enum status
@@ -182,12 +197,14 @@ lis_publisher(struct world *w, struct node *n, struct store_txn *t, uint32_t log
 {
     struct lis *l = n->lis;
     (void)w;
-    network_key(&l->key);
+    l->key = n->epochs[n->epoch_count - (n->stubborn ? 2 : 1)];
     memset(l->ledger_key, 0x40 + n->member % 64, sizeof l->ledger_key);
     l->context = (struct publish_context){.network = SIM_NETWORK,
                                           .institution = n->institution,
                                           .origin = n->origin,
                                           .network_key = &l->key,
+                                          .earlier = n->epochs,
+                                          .earlier_count = n->epoch_count - 1,
                                           .ledger_key = l->ledger_key,
                                           .sensitive = sensitive,
                                           .number = number};
@@ -268,10 +285,8 @@ void
 lis_check_index(struct world *w, struct node *n, const struct node *author)
 {
     struct lis *l = author->lis;
-    struct network_key key;
     struct store_txn *t = NULL;
     uint16_t day;
-    network_key(&key);
     enum status st = store_begin_read(n->store, &t);
     CHECK(w, "I1", st == STATUS_OK, "%s: read: %s", n->institution, status_text(st));
     st = token_day_of_ms(INT64_C(1799625600000), &day); /* 2027-01-11 */
@@ -279,7 +294,7 @@ lis_check_index(struct world *w, struct node *n, const struct node *author)
     uint32_t quarter = token_quarter_of_day(day);
     for (uint32_t i = 0; i < l->report_count; i++) {
         const struct lis_report *r = &l->reports[i];
-        struct patient_keys patient;
+        struct patient_keys patients[NETWORK_KEY_EPOCHS_MAX];
         struct candidates found;
         char card[CARD_CHARS];
         size_t live = 0;
@@ -287,9 +302,13 @@ lis_check_index(struct world *w, struct node *n, const struct node *author)
             continue;
         }
         card_of(r->patient, card);
-        st = token_patient_keys(&key, "RI", card, &patient);
+        st = STATUS_OK;
+        for (size_t k = 0; st == STATUS_OK && k < n->epoch_count; k++) {
+            st = token_patient_keys(&n->epochs[k], "RI", card, &patients[k]);
+        }
         if (st == STATUS_OK) {
-            st = candidates_find(t, SIM_NETWORK, &patient, 1, quarter, quarter, &found);
+            st = candidates_find(t, SIM_NETWORK, patients, n->epoch_count, quarter, quarter,
+                                 &found);
         }
         CHECK(w, "I1", st == STATUS_OK, "%s looks for report R%u of %s: %s", n->institution, i,
               author->institution, status_text(st));
@@ -346,16 +365,11 @@ fetch(struct world *w, struct lookup *l, struct node *author)
     return bad;
 }
 
-bool
-lis_question(struct world *w, struct node *n, const struct node *author,
-             struct lis_question *out)
+static void
+ask_about(const struct world *w, const struct node *n, const struct lis *l, uint32_t report,
+          struct lis_question *out)
 {
-    const struct lis *l = author->lis;
-    if (l->report_count == 0) {
-        return false;
-    }
-    card_of(l->reports[sim_below(&w->rng, l->report_count)].patient, out->card);
-    network_key(&out->epochs[0]);
+    card_of(l->reports[report].patient, out->card);
     out->items[0] = "LAB.K";
     out->question = (struct lookup_question){.type = "RI",
                                              .value = out->card,
@@ -366,9 +380,62 @@ lis_question(struct world *w, struct node *n, const struct node *author,
                                        .institution = n->institution,
                                        .charter = n->charter,
                                        .policy = policy,
-                                       .epochs = out->epochs,
-                                       .epoch_count = 1};
+                                       .epochs = n->epochs,
+                                       .epoch_count = n->epoch_count};
+}
+
+bool
+lis_question(struct world *w, struct node *n, const struct node *author,
+             struct lis_question *out)
+{
+    const struct lis *l = author->lis;
+    if (l->report_count == 0 || n->epoch_count == 0) {
+        return false;
+    }
+    ask_about(w, n, l, (uint32_t)sim_below(&w->rng, l->report_count), out);
     return true;
+}
+
+void
+lis_check_late(struct world *w, struct node *n, const struct node *author, size_t count,
+               bool refused)
+{
+    struct lis *l = author->lis;
+    struct store_txn *t = NULL;
+    enum status st = store_begin_read(n->store, &t);
+    CHECK(w, "I1", st == STATUS_OK, "%s: read: %s", n->institution, status_text(st));
+    for (size_t i = l->report_count - count; i < l->report_count; i++) {
+        struct lis_question q;
+        struct lookup *look = NULL;
+        size_t late = 0, live = 0;
+        ask_about(w, n, l, (uint32_t)i, &q);
+        l->reports[i].refused = refused;
+        st = lookup_open(&q.question, &q.place, t, &look);
+        CHECK(w, "I1", st == STATUS_OK, "%s: %s", n->institution, status_text(st));
+        for (size_t k = 0; k < look->leaf_count; k++) {
+            live += look->leaves[k].c.state == CANDIDATE_LIVE;
+            late += look->leaves[k].c.late;
+        }
+        lookup_free(look);
+        w->happened[refused ? HAPPENED_CLOSED_ENTRY : HAPPENED_LATE_ENTRY]++;
+        CHECK(w, "I4", refused ? live == 0 : live == 1 && late == 1,
+              "%s takes R%zu of %s, under a key that ended: %zu live, %zu late", n->institution,
+              i, author->institution, live, late);
+    }
+    store_abort(t);
+}
+
+size_t
+lis_draw_new(struct world *w, struct node *n, unsigned count)
+{
+    struct lis *l = n->lis;
+    size_t drawn = 0;
+    for (; drawn < count && l->report_count < REPORTS_MAX; drawn++) {
+        uint32_t at = (uint32_t)l->report_count++;
+        l->reports[at] = (struct lis_report){.patient = w->next_patient++, .version = 1};
+        wait_for(l, at, 1);
+    }
+    return drawn;
 }
 
 static void
@@ -377,10 +444,8 @@ look_up(struct world *w, struct node *n, struct node *author, uint32_t report)
     const struct lis_report *r = &author->lis->reports[report];
     char card[CARD_CHARS], value[32];
     const char *items[] = {"LAB.K"};
-    struct network_key key;
     struct lookup *l = NULL;
     struct store_txn *t = NULL;
-    network_key(&key);
     card_of(r->patient, card);
     struct lookup_question q = {
         .type = "RI", .value = card, .items = items, .item_count = 1, .at_s = node_now_s(w, n)};
@@ -388,8 +453,8 @@ look_up(struct world *w, struct node *n, struct node *author, uint32_t report)
                                  .institution = n->institution,
                                  .charter = n->charter,
                                  .policy = policy,
-                                 .epochs = &key,
-                                 .epoch_count = 1};
+                                 .epochs = n->epochs,
+                                 .epoch_count = n->epoch_count};
     enum status st = store_begin_read(n->store, &t);
     if (st == STATUS_OK) {
         st = lookup_open(&q, &place, t, &l);
@@ -441,7 +506,7 @@ lis_check_lookup(struct world *w, struct node *n, struct node *author)
     struct lis *l = author->lis;
     for (int i = 0; i < 3 && l->report_count > 0 && author->up; i++) {
         uint32_t at = (uint32_t)sim_below(&w->rng, l->report_count);
-        if (l->reports[at].acked == l->reports[at].version &&
+        if (!l->reports[at].refused && l->reports[at].acked == l->reports[at].version &&
             l->reports[at].withdrawn == l->reports[at].withdrawn_acked) {
             look_up(w, n, author, at);
         }

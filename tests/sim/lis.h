@@ -15,7 +15,6 @@ struct lis; /* of one node */
 struct lis_question {
     char card[20];
     const char *items[1];
-    struct network_key epochs[NETWORK_KEY_EPOCHS_MAX];
     struct lookup_question question;
     struct lookup_place place;
 };
@@ -31,6 +30,9 @@ void lis_free(struct lis *l);
 
 /* Think of `count` messages; they wait until they are acknowledged. */
 void lis_draw(struct world *w, struct node *n, unsigned count);
+/* New reports alone; how many. */
+size_t lis_draw_new(struct world *w, struct node *n, unsigned count);
+size_t lis_count(const struct node *n); /* of all reports */
 size_t lis_waiting(const struct node *n);
 /* Give what waits to the publisher. */
 void lis_send(struct world *w, struct node *n, struct publisher *p);
@@ -38,6 +40,15 @@ void lis_send(struct world *w, struct node *n, struct publisher *p);
 void lis_acknowledged(struct node *n);
 /* Everything is sent again, in order. */
 void lis_again(struct node *n);
+
+/* Is the current network key in hand (or does it not care: node.stubborn)? */
+bool lis_may_publish(const struct node *n);
+/* The one key of worlds without epochs in their charter. */
+void lis_one_epoch(struct node *n);
+/* `author` published `count` reports last under a key that had ended: `n` takes them as
+ * late, or refuses them. */
+void lis_check_late(struct world *w, struct node *n, const struct node *author, size_t count,
+                    bool refused);
 
 /* Begin a publisher over the node's own log. */
 enum status lis_publisher(struct world *w, struct node *n, struct store_txn *t, uint32_t log,

@@ -7,6 +7,7 @@
 #include "node/candidates.h"
 #include "node/charter_adopt_io.h"
 #include "node/charter_store_io.h"
+#include "node/epochs.h"
 #include "node/gossip_members.h"
 #include "store/charter.h"
 #include "store/log.h"
@@ -73,6 +74,61 @@ take_keys(struct world *w, struct node *n)
     assert(st == STATUS_OK);
 }
 
+/* The network keys in hand, as engine_keys_epochs does. */
+static void
+take_epochs(struct world *w, struct node *n)
+{
+    const struct member *m = &w->members[n->member];
+    const Hr__NetworkEpoch *const *epochs;
+    size_t count = n->charter == NULL ? 0 : charter_epochs(n->charter, &epochs);
+    n->epoch_count = 0;
+    n->current = false;
+    if (w->epoch_count == 0) {
+        lis_one_epoch(n);
+        return;
+    }
+    enum status st = STATUS_NOT_FOUND;
+    for (size_t k = n->key_now + 1; count > 0 && k-- > 0 && st != STATUS_OK;) {
+        st = charter_network_keys(n->charter, n->institution, &m->keys[k].box, n->epochs,
+                                  &n->epoch_count, NULL);
+    }
+    n->current =
+        n->epoch_count > 0 && n->epochs[n->epoch_count - 1].epoch == epochs[count - 1]->epoch;
+}
+
+/* Sizes of logs when epochs ended and were closed (node/epochs.h). */
+void
+node_note_epochs(struct world *w, struct node *n)
+{
+    struct store_txn *t = NULL;
+    size_t changed = 0;
+    if (w->now_ms - n->noted_ms < 1000 || w->epoch_count < 2 || n->charter == NULL) {
+        return;
+    }
+    n->noted_ms = w->now_ms;
+    enum status st = store_begin_read(n->store, &t);
+    st = st == STATUS_OK
+             ? epochs_note_all(t, n->charter, n->up_s, node_now_s(w, n), true, &changed)
+             : st;
+    store_abort(t);
+    CHECK(w, "I1", st == STATUS_OK, "%s: epochs: %s", n->institution, status_text(st));
+    if (changed == 0) {
+        return;
+    }
+    st = store_begin_write(n->store, STORE_EXCHANGE, 1 << 16, &t);
+    st = st == STATUS_OK
+             ? epochs_note_all(t, n->charter, n->up_s, node_now_s(w, n), false, &changed)
+             : st;
+    CHECK(w, "I1", st == STATUS_OK, "%s: epochs: %s", n->institution, status_text(st));
+    if (node_dies(w)) {
+        store_abort(t);
+        node_crash(w, n, "while it noted the end of an epoch");
+        return;
+    }
+    CHECK(w, "I1", store_commit(t) == STATUS_OK, "%s: epochs", n->institution);
+    sim_say(w, n, "notes the sizes of %zu logs: a network key has ended", changed);
+}
+
 void
 node_make(struct world *w, int number, int as, enum evil evil)
 {
@@ -135,6 +191,7 @@ load_charter(struct world *w, struct node *n, struct store_txn *t)
     CHECK(w, "I6", st == STATUS_OK, "%s: members: %s", n->institution, status_text(st));
     check_adopted(w, n);
     take_keys(w, n);
+    take_epochs(w, n);
     exchange_charter(n);
 }
 
@@ -178,6 +235,7 @@ node_start(struct world *w, struct node *n)
         n->instance[i] = (uint8_t)sim_random(&w->rng);
     }
     n->up = true;
+    n->up_s = node_now_s(w, n);
     w->lives[n->number]++;
     make_own_log(w, n);
     bool fresh = false;

@@ -31,6 +31,8 @@ bool node_may_sign(const struct node *n);
 void node_backup(struct world *w, struct node *n);
 void node_restore(struct world *w, struct node *n);
 
+void node_note_epochs(struct world *w, struct node *n);
+
 /* Read the charter again from the store, and tell the machine. */
 void node_reload_charter(struct world *w, struct node *n);
 

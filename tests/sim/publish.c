@@ -52,10 +52,14 @@ node_publish(struct world *w, struct node *n, unsigned count)
     struct store_txn *t = NULL;
     struct store_log log;
     struct publisher p;
-    if (!n->up || (node_honest(n) && !node_may_sign(n))) {
+    if (!n->up || (node_honest(n) && !node_may_sign(n)) || !lis_may_publish(n)) {
         return;
     }
-    lis_draw(w, n, count);
+    if (n->stubborn) {
+        (void)lis_draw_new(w, n, 2);
+    } else {
+        lis_draw(w, n, count);
+    }
     enum status st = store_begin_write(n->store, STORE_PUBLISH, 1 << 20, &t);
     CHECK(w, "I1", st == STATUS_OK, "%s: write: %s", n->institution, status_text(st));
     if (store_log_find(t, origin, &log) != STATUS_OK) {

@@ -203,6 +203,9 @@ turn(struct world *w, struct node *n)
     if (n->up && !w->big) {
         exchange_turn(w, n);
     }
+    if (n->up) {
+        node_note_epochs(w, n);
+    }
 }
 
 void

@@ -1,5 +1,6 @@
 #include "tests/sim/scenario.h"
 
+#include "node/epochs.h"
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
 #include "tests/sim/lis.h"
@@ -113,7 +114,7 @@ static void
 draw_charter(struct world *w)
 {
     size_t first = w->document_count;
-    uint64_t what = sim_below(&w->rng, 3);
+    uint64_t what = sim_below(&w->rng, 4);
     if (first + 4 >= SIM_DOCUMENTS_MAX) {
         return;
     }
@@ -121,6 +122,8 @@ draw_charter(struct world *w)
         authority_rotate_key(w, some_honest(w)->member);
     } else if (what == 1) {
         authority_rotate_root(w);
+    } else if (what == 2) {
+        authority_end_epoch(w);
     } else {
         int member = w->member_count - 1; /* never a witness of few */
         if (w->member_count > 4) {
@@ -252,6 +255,70 @@ all_listened(const struct world *w)
     return true;
 }
 
+/* Has it noted how large the log of `a` was when the last key ended, or was closed?
+ * Who was not there at that time notes it with the next head, and takes what comes. */
+static bool
+has_noted(struct world *w, struct node *n, const struct node *a, bool closed)
+{
+    struct store_txn *t = NULL;
+    struct epoch_marks marks;
+    enum status st = store_begin_read(n->store, &t);
+    st = st == STATUS_OK
+             ? epochs_get(t, SIM_NETWORK, (uint32_t)w->epoch_count - 1, a->origin, &marks)
+             : st;
+    store_abort(t);
+    CHECK(w, "I1", st == STATUS_OK, "%s: marks: %s", n->institution, status_text(st));
+    return (closed ? marks.closed : marks.ended) != UINT64_MAX;
+}
+
+/* One publishes under the key that ended last: late, and after 60 days refused. */
+static void
+publish_late(struct world *w, bool refused)
+{
+    bool noted[SIM_EPOCHS_MAX * 4] = {false};
+    struct node *a = some_honest(w);
+    if (a->epoch_count < 2 || !a->up || lis_waiting(a) > 0) {
+        return;
+    }
+    for (int i = 0; i < w->count; i++) {
+        noted[i] = world_counts(w, i) && has_noted(w, &w->nodes[i], a, refused);
+    }
+    size_t before = lis_count(a), entries = a->history->count;
+    a->stubborn = true;
+    node_publish(w, a, 0);
+    a->stubborn = false;
+    if (lis_count(a) == before || a->history->count == entries) {
+        return;
+    }
+    (void)world_settle(w, SETTLE_MS_MAX, false);
+    for (int i = 0; i < w->count; i++) {
+        if (noted[i]) {
+            lis_check_late(w, &w->nodes[i], a, lis_count(a) - before, refused);
+        }
+    }
+}
+
+/* Everybody sleeps until the last key that ended is closed. */
+static void
+late_keys(struct world *w)
+{
+    if (w->epoch_count < 2) {
+        return;
+    }
+    world_run(w, w->now_ms + 2500); /* everybody has noted what it had */
+    publish_late(w, false);
+    w->leap_s += EPOCH_LATE_S + 86400;
+    sim_say(w, NULL, "61 days pass");
+    for (int i = 0; i < w->count; i++) { /* heads of the new time */
+        if (world_counts(w, i)) {
+            publish_new(w, &w->nodes[i]);
+        }
+    }
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+    world_run(w, w->now_ms + 2500);
+    publish_late(w, true);
+}
+
 static int64_t
 calm(struct world *w)
 {
@@ -280,6 +347,8 @@ calm(struct world *w)
     world_check(w);
     look_for_all(w);
     world_settle_exchange(w, SETTLE_MS_MAX);
+    late_keys(w);
+    look_for_all(w);
     return took;
 }
 

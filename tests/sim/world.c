@@ -105,7 +105,7 @@ sim_fail(struct world *w, const char *which, const char *format, ...)
 int64_t
 world_true_s(const struct world *w)
 {
-    return SIM_EPOCH_S + w->now_ms / 1000;
+    return SIM_EPOCH_S + w->leap_s + w->now_ms / 1000;
 }
 
 int64_t

@@ -4,6 +4,7 @@
 #define TESTS_SIM_WORLD_H
 
 #include "crypto/keys.h"
+#include "crypto/networkkey.h"
 #include "crypto/note.h"
 #include "node/charter.h"
 #include "node/gossip.h"
@@ -21,6 +22,7 @@ enum {
     SIM_DOCUMENTS_MAX = 64, /* of the charter, all versions */
     SIM_MEMBERS_MAX = 512,
     SIM_RECORDED_MAX = 512, /* frames that a replayer keeps */
+    SIM_EPOCHS_MAX = 12,    /* of the network key */
 };
 
 /* What a member does that it should not. */
@@ -44,6 +46,10 @@ struct node {
     int member; /* of the world's members: two nodes may be one */
     size_t key_now;
     struct note_signer log_signer, witness_signer;
+    struct network_key epochs[NETWORK_KEY_EPOCHS_MAX]; /* in hand */
+    size_t epoch_count;
+    bool current, stubborn; /* has the newest of them; publishes under the one before */
+    int64_t up_s, noted_ms; /* sizes of logs when epochs ended (node/epochs.h) */
     struct store *store;
     struct gossip *gossip;
     struct charter *charter;
@@ -79,6 +85,7 @@ struct member {
     int64_t from_s[SIM_KEYS_MAX], to_s[SIM_KEYS_MAX];
     uint64_t key_version[SIM_KEYS_MAX]; /* of members, that names the key first */
     bool witness, left;
+    size_t epochs_sealed; /* to it, when it left */
 };
 
 struct link {
@@ -139,6 +146,12 @@ struct world {
     size_t document_count;
     uint64_t members_version, root_version;
     unsigned root_keys;
+    struct sim_epoch {
+        struct network_key key;
+        int64_t from_s, ended_s; /* 0: the current one */
+    } epochs[SIM_EPOCHS_MAX];
+    size_t epoch_count;
+    int64_t leap_s; /* that everybody slept through */
     /* what a replayer has */
     struct message recorded[SIM_RECORDED_MAX];
     size_t recorded_count;
