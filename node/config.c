@@ -17,13 +17,19 @@
 #include "proto/civil.h"
 #include "proto/text.h"
 
-enum { TEXT_MAX = 1024, PEERS_MAX = 64, TICK_MS_MAX = 3600 * 1000, HOURS_MAX = 8760 };
+enum {
+    TEXT_MAX = 1024,
+    PEERS_MAX = 64,
+    TICK_MS_MAX = 3600 * 1000,
+    HOURS_MAX = 8760,
+    ENTRIES_DAY_MAX = 1000 * 1000 * 1000
+};
 
 /* ---- the shape ------------------------------------------------------------ */
 
 struct yaml_network {
     char *name, *listen, *advertise, *tick_ms, *start_wait_ms, *recall_overdue_hours,
-        *witnesses_wanted, *witnesses_wait_hours;
+        *witnesses_wanted, *witnesses_wait_hours, *member_entries_day;
     char **peers;
     uint32_t peers_count;
 };
@@ -47,6 +53,7 @@ static const cyaml_schema_field_t network_fields[] = {
     TEXT(struct yaml_network, recall_overdue_hours, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, witnesses_wanted, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_network, witnesses_wait_hours, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_network, member_entries_day, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_SEQUENCE("peers", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct yaml_network,
                          peers, &text_entry, 0, PEERS_MAX),
     CYAML_FIELD_END};
@@ -172,7 +179,7 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
     if (!is_address(given(y->advertise))) {
         return refuse(r, "advertise", y->advertise, "is not tcp://host:port");
     }
-    uint64_t tick_ms, start_wait_ms, recall_hours, witnesses, witness_hours;
+    uint64_t tick_ms, start_wait_ms, recall_hours, witnesses, witness_hours, entries_day;
     bool none = strcmp(given(y->witnesses_wanted), "none") == 0;
     if (!read_number(y->tick_ms, TICK_MS_MAX, &tick_ms)) {
         return refuse(r, "tick_ms", y->tick_ms, "is not a number of milliseconds");
@@ -192,6 +199,11 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
         return refuse(r, "witnesses_wait_hours", y->witnesses_wait_hours,
                       "is not a number of hours, at most 8760");
     }
+    if (!read_number(y->member_entries_day, ENTRIES_DAY_MAX, &entries_day) ||
+        (given(y->member_entries_day)[0] != 0 && entries_day == 0)) {
+        return refuse(r, "member_entries_day", y->member_entries_day,
+                      "is not a number of log entries, 1 to 1000000000");
+    }
     *out = (struct config_network){.name = keep(b, y->name),
                                    .listen = keep(b, given(y->listen)),
                                    .advertise = keep(b, given(y->advertise)),
@@ -200,6 +212,7 @@ read_network(const struct reader *r, const struct yaml_network *y, struct block 
                                    .recall_hours = (uint32_t)recall_hours,
                                    .witnesses = none ? CONFIG_NO_WITNESS : (uint32_t)witnesses,
                                    .witness_hours = (uint32_t)witness_hours,
+                                   .entries_day = (uint32_t)entries_day,
                                    .peer_count = y->peers_count,
                                    .peers = y->peers_count == 0 ? NULL : peers};
     for (uint32_t i = 0; i < y->peers_count; i++) {
@@ -417,6 +430,11 @@ put_network(struct writer *w, const struct config_network *n)
                "For so many hours a result with fewer is accepted, and shown as such; later it "
                "is\n    # shown and not suggested.",
                "witnesses_wait_hours", n->witness_hours, "72");
+    put_number(
+        w,
+        "Entries of the exchange log that look-ups of one member may cause in a day, half "
+        "of\n    # them at once; over it they are refused, and nothing is logged.",
+        "member_entries_day", n->entries_day, "1000000");
 }
 
 enum status

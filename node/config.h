@@ -24,6 +24,7 @@ struct config_network {
     uint32_t recall_hours;    /* without acknowledgement a recall is overdue; 0: default */
     uint32_t witnesses;       /* wanted under a result; 0: a majority; CONFIG_NO_WITNESS */
     uint32_t witness_hours;   /* for so long fewer are accepted; 0: default */
+    uint32_t entries_day;     /* of our exch log, by look-ups of one member; 0: default */
     size_t peer_count;        /* dial only these; 0: all members */
     const char *const *peers; /* institution codes; NULL when there are none */
 };

@@ -391,6 +391,24 @@ refuse(struct network *n, uint32_t session, uint32_t request)
     }
 }
 
+/* Each question is an entry of our log: so many of one member a day, not as many as it
+ * likes.  Said once, until it has kept within its budget for long enough to fill it. */
+static bool
+may_log(struct network *n, const char *institution, size_t count)
+{
+    if (n->gossip == NULL || gossip_spend(n->gossip, institution, GOSSIP_BUDGET_ENTRIES,
+                                          (int64_t)count, net_time_ms())) {
+        return true;
+    }
+    if (gossip_entries_refused(n->gossip, institution) == count) {
+        engine_say(n->engine,
+                   "%s: %s asks more than our exchange log takes of one member in a day "
+                   "(member_entries_day): refused, and not logged; huren status counts it",
+                   n->name, institution);
+    }
+    return false;
+}
+
 static enum status
 read_request(struct answer *a, struct view message)
 {
@@ -419,6 +437,9 @@ read_request(struct answer *a, struct view message)
     if (st == STATUS_OK && a->overdue && a->network->gossip != NULL &&
         !gossip_spend(a->network->gossip, a->institution, GOSSIP_BUDGET_RECEIPTS,
                       GOSSIP_BAD_RECEIPT, net_time_ms())) {
+        st = STATUS_BUSY;
+    }
+    if (st == STATUS_OK && !may_log(a->network, a->institution, ask->n_asked)) {
         st = STATUS_BUSY;
     }
     if (st == STATUS_OK && (a->replies = calloc(ask->n_asked, sizeof *a->replies)) == NULL) {

@@ -308,6 +308,7 @@ open_machines(struct engine *e, char why[HOME_IO_ERROR_CHARS])
         struct gossip_options o = {.network = n->name,
                                    .institution = e->institution,
                                    .tick_ms = n->config->tick_ms,
+                                   .entries_day = n->config->entries_day,
                                    .only = n->config->peers,
                                    .only_count = n->config->peer_count,
                                    .gate = gate,

@@ -89,6 +89,24 @@ peers_json(struct network *n)
     return list;
 }
 
+/* Members whose look-ups are refused because they asked too much. */
+static json_t *
+refused_json(const struct network *n)
+{
+    json_t *list = json_array();
+    size_t count =
+        n->gossip == NULL || n->charter == NULL ? 0 : charter_member_count(n->charter);
+    for (size_t i = 0; i < count; i++) {
+        const char *institution = charter_member_at(n->charter, i)->institution;
+        uint64_t refused = gossip_entries_refused(n->gossip, institution);
+        if (refused > 0) {
+            json_array_append_new(list, json_pack("{s:s,s:I}", "institution", institution,
+                                                  "lookups", (json_int_t)refused));
+        }
+    }
+    return list;
+}
+
 /* The word for programs; signgate_text has the sentence for people. */
 static const char *
 gate_word(enum signgate_state state)
@@ -140,6 +158,7 @@ network_json(struct network *n)
     json_object_set_new(o, "logs", logs_json(n));
     json_object_set_new(o, "forks", engine_forks_json(n));
     json_object_set_new(o, "peers", peers_json(n));
+    json_object_set_new(o, "asked_too_much", refused_json(n));
     return o;
 }
 
@@ -280,6 +299,15 @@ print_network(struct call_sink *sink, json_t *n)
                     json_is_true(json_object_get(f, "proven")) ? "; huren log fork " : "",
                     json_is_true(json_object_get(f, "proven")) ? origin : "",
                     json_is_true(json_object_get(f, "proven")) ? " FILE writes the proof" : "");
+    }
+    list = json_object_get(n, "asked_too_much");
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *m = json_array_get(list, i);
+        engine_text(sink, false,
+                    "  %s asks too much (member_entries_day): %" JSON_INTEGER_FORMAT
+                    " look-ups refused\n",
+                    json_string_value(json_object_get(m, "institution")),
+                    json_integer_value(json_object_get(m, "lookups")));
     }
     list = json_object_get(n, "peers");
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -67,6 +67,7 @@ gossip_open(const struct gossip_options *options, int64_t now_ms, struct store_t
     memcpy(g->instance, options->instance, INSTANCE_BYTES);
     g->tick_ms = options->tick_ms > 0 ? options->tick_ms : GOSSIP_TICK_MS;
     g->cosign_s = options->cosign_s > 0 ? options->cosign_s : GOSSIP_COSIGN_S;
+    g->entries_day = options->entries_day > 0 ? options->entries_day : GOSSIP_ENTRIES_DAY;
     g->full = options->full;
     g->sessions_wanted = options->sessions_wanted;
     g->next_ticket = 1;

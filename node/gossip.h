@@ -62,6 +62,7 @@ struct gossip_options {
     int64_t tick_ms;                  /* 0: 1000 */
     int64_t cosign_s;                 /* charter setting; 0: 10 */
     bool full;                        /* records are replicated, too */
+    int64_t entries_day;              /* 0: GOSSIP_ENTRIES_DAY */
     size_t sessions_wanted;           /* 0: all of up to 16 others, else 16 */
     const char *const *only;          /* dial only these institutions; NULL: all */
     size_t only_count;
@@ -256,14 +257,23 @@ enum gossip_budget {
     GOSSIP_BUDGET_VERIFIES, /* signatures of notes */
     GOSSIP_BUDGET_RECEIPTS, /* of look-ups; GOSSIP_BAD_RECEIPT for one that does not hold */
     GOSSIP_BUDGET_WORDS,    /* lines in our log about it */
+    GOSSIP_BUDGET_ENTRIES,  /* of our exch log, written because it asks */
     GOSSIP_BUDGETS
 };
 
+/* Entries a member and day that its look-ups may add to our exch log, if the options say
+ * nothing; half of them at once.  A large hospital asks 50 times a second for the two
+ * hours of its peak, and all of that may go to one issuer: 360,000. */
+enum { GOSSIP_ENTRIES_DAY = 1000000 };
+
 /* Take `amount` of a member's budget.  False: nothing was left before (it is taken all
  * the same, down to as much below nothing as may be had at once).  Who is no member
- * has no budget. */
+ * has no budget.  Entries that are refused are not written, so they cost nothing. */
 bool gossip_spend(struct gossip *g, const char *institution, enum gossip_budget what,
                   int64_t amount, int64_t now_ms);
+
+/* How many entries were refused to a member since its budget was last full. */
+uint64_t gossip_entries_refused(const struct gossip *g, const char *institution);
 
 /* Is the member so far below nothing that its sessions end? */
 bool gossip_overdrawn(const struct gossip *g, const char *institution);

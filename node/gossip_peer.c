@@ -176,9 +176,12 @@ peer_strike(struct step *s, uint32_t session, const char *what)
 
 /* ---- budgets -------------------------------------------------------------------- */
 
-static const struct {
+enum { DAY_S = 24 * 60 * 60 };
+
+struct rate {
     int64_t per_ks, at_once;
-} budgets[GOSSIP_BUDGETS] = {
+};
+static const struct rate rates[GOSSIP_BUDGETS] = {
     [GOSSIP_BUDGET_BYTES] = {INT64_C(1000) * GOSSIP_BYTES_PER_S, GOSSIP_BYTES_PER_S},
     [GOSSIP_BUDGET_REQUESTS] = {INT64_C(1000) * GOSSIP_REQUESTS_PER_S, GOSSIP_REQUESTS_PER_S},
     [GOSSIP_BUDGET_VERIFIES] = {INT64_C(1000) * GOSSIP_VERIFIES_PER_S,
@@ -188,19 +191,31 @@ static const struct {
     [GOSSIP_BUDGET_WORDS] = {GOSSIP_WORDS_PER_KS, 20},
 };
 
+static struct rate
+rate_of(const struct gossip *g, size_t what)
+{
+    int64_t day = g->entries_day;
+    return what == GOSSIP_BUDGET_ENTRIES ? (struct rate){1000 * day / DAY_S, (day + 1) / 2}
+                                         : rates[what];
+}
+
 static void
-refill(struct gdial *d, int64_t now_ms)
+refill(const struct gossip *g, struct gdial *d, int64_t now_ms)
 {
     int64_t ms = now_ms - d->refilled_ms;
     if (d->refilled_ms != 0 && ms < GOSSIP_REFILL_MS) {
         return;
     }
-    ms = ms > 1000 * 1000 ? 1000 * 1000 : ms;
+    ms = ms > 1000 * DAY_S ? 1000 * DAY_S : ms; /* every budget is full by then */
     for (size_t i = 0; i < GOSSIP_BUDGETS; i++) {
-        int64_t most = 1000 * budgets[i].at_once;
-        int64_t more = ms * (budgets[i].per_ks / 1000) + ms * (budgets[i].per_ks % 1000) / 1000;
+        struct rate rate = rate_of(g, i);
+        int64_t most = 1000 * rate.at_once;
+        int64_t more = ms * (rate.per_ks / 1000) + ms * (rate.per_ks % 1000) / 1000;
         bool full = d->refilled_ms == 0 || more >= most - d->budgets[i];
         d->budgets[i] = full ? most : d->budgets[i] + more;
+        if (full && i == GOSSIP_BUDGET_ENTRIES) {
+            d->entries_refused = 0;
+        }
     }
     d->refilled_ms = now_ms == 0 ? 1 : now_ms;
 }
@@ -213,12 +228,23 @@ gossip_spend(struct gossip *g, const char *institution, enum gossip_budget what,
     if (d == NULL) {
         return false;
     }
-    refill(d, now_ms);
+    refill(g, d, now_ms);
     bool some = d->budgets[what] > 0;
-    int64_t least = -1000 * budgets[what].at_once;
+    if (!some && what == GOSSIP_BUDGET_ENTRIES) {
+        d->entries_refused += (uint64_t)amount;
+        return false;
+    }
+    int64_t least = -1000 * rate_of(g, what).at_once;
     d->budgets[what] -= 1000 * amount;
     d->budgets[what] = d->budgets[what] < least ? least : d->budgets[what];
     return some;
+}
+
+uint64_t
+gossip_entries_refused(const struct gossip *g, const char *institution)
+{
+    const struct gossip_member *m = member_find(g, institution);
+    return m == NULL ? 0 : g->dials[m - g->members].entries_refused;
 }
 
 bool
@@ -229,10 +255,9 @@ gossip_overdrawn(const struct gossip *g, const char *institution)
         return true;
     }
     const struct gdial *d = &g->dials[m - g->members];
-    return d->refilled_ms != 0 && (d->budgets[GOSSIP_BUDGET_REQUESTS] <
-                                       -500 * budgets[GOSSIP_BUDGET_REQUESTS].at_once ||
-                                   d->budgets[GOSSIP_BUDGET_RECEIPTS] <
-                                       -500 * budgets[GOSSIP_BUDGET_RECEIPTS].at_once);
+    return d->refilled_ms != 0 &&
+           (d->budgets[GOSSIP_BUDGET_REQUESTS] < -500 * rates[GOSSIP_BUDGET_REQUESTS].at_once ||
+            d->budgets[GOSSIP_BUDGET_RECEIPTS] < -500 * rates[GOSSIP_BUDGET_RECEIPTS].at_once);
 }
 
 bool

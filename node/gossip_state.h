@@ -190,6 +190,7 @@ struct gdial {
     int64_t next_ms;
     int64_t refilled_ms;             /* 0: the budgets are untouched */
     int64_t budgets[GOSSIP_BUDGETS]; /* thousandths that are left */
+    uint64_t entries_refused;        /* since that budget was full */
 };
 
 struct gdocument { /* charter documents held, and what peers have */
@@ -245,7 +246,7 @@ struct gossip {
     char network[NETWORK_CHARS_MAX + 1];
     char institution[INSTITUTION_CHARS_MAX + 1];
     uint8_t instance[INSTANCE_BYTES];
-    int64_t tick_ms, cosign_s;
+    int64_t tick_ms, cosign_s, entries_day;
     bool full, witness, auditor;
     size_t sessions_wanted;
     char (*only)[INSTITUTION_CHARS_MAX + 1];

@@ -38,6 +38,7 @@ test_what_init_writes_is_read_back(void **state)
                                          .recall_hours = 36,
                                          .witnesses = 3,
                                          .witness_hours = 240,
+                                         .entries_day = 7,
                                          .start_wait_ms = 5000,
                                          .peer_count = 2,
                                          .peers = peers}};
@@ -69,6 +70,7 @@ test_what_init_writes_is_read_back(void **state)
             assert_int_equal(read->networks[i].recall_hours, networks[i].recall_hours);
             assert_int_equal(read->networks[i].witnesses, networks[i].witnesses);
             assert_int_equal(read->networks[i].witness_hours, networks[i].witness_hours);
+            assert_int_equal(read->networks[i].entries_day, networks[i].entries_day);
             assert_int_equal(read->networks[i].start_wait_ms, networks[i].start_wait_ms);
             assert_int_equal(read->networks[i].peer_count, networks[i].peer_count);
             for (size_t p = 0; p < networks[i].peer_count; p++) {

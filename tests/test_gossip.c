@@ -360,6 +360,38 @@ test_large_entries_come_in_as_many_as_fit_a_frame(void **state)
 }
 
 static void
+test_look_ups_of_one_member_fill_no_more_of_our_log_than_a_days_budget(void **state)
+{
+    (void)state;
+    int64_t taken = 0, now = clock_ms;
+    g->entries_day = 86400; /* one a second, half of them at once */
+    while (gossip_spend(g, "h1", GOSSIP_BUDGET_ENTRIES, 16, now)) {
+        taken += 16;
+    }
+    assert_true(taken >= 43200 && taken < 43200 + 16);
+    assert_int_equal(gossip_entries_refused(g, "h1"), 16);
+    assert_int_equal(gossip_entries_refused(g, "h2"), 0);
+    assert_true(gossip_spend(g, "h2", GOSSIP_BUDGET_ENTRIES, 1, now)); /* a budget of its own */
+    /* It goes on asking all day: what is refused costs nothing, a second gives one. */
+    taken = 0;
+    for (int64_t t = 1; t <= 24 * 3600; t++) {
+        for (int i = 0; i < 3; i++) {
+            taken += gossip_spend(g, "h1", GOSSIP_BUDGET_ENTRIES, 1, now + 1000 * t);
+        }
+    }
+    assert_true(taken > 86400 - 32 && taken <= 86400);
+    now += 24 * 3600 * 1000;
+    assert_true(gossip_entries_refused(g, "h1") > 86400);
+    assert_false(gossip_overdrawn(g, "h1"));
+    /* After a night without questions it begins anew. */
+    now += 13 * 3600 * 1000;
+    assert_true(gossip_spend(g, "h1", GOSSIP_BUDGET_ENTRIES, 1, now));
+    assert_int_equal(gossip_entries_refused(g, "h1"), 0);
+    assert_false(gossip_spend(g, "nobody", GOSSIP_BUDGET_ENTRIES, 1, now));
+    assert_int_equal(gossip_entries_refused(g, "nobody"), 0);
+}
+
+static void
 test_hostile_frames_change_nothing_but_the_sender(void **state)
 {
     (void)state;
@@ -431,6 +463,8 @@ main(void)
                                         begin, end),
         cmocka_unit_test_setup_teardown(
             test_two_sessions_with_one_member_do_not_stand_for_another, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_look_ups_of_one_member_fill_no_more_of_our_log_than_a_days_budget, begin, end),
         cmocka_unit_test_setup_teardown(test_hostile_frames_change_nothing_but_the_sender,
                                         begin, end),
     };

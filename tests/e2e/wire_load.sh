@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Goal: while strangers and a hostile member do their worst to h1, an honest member's look-ups
-# there go on, and are as fast as before soon after; memory, descriptors and the log stay bounded.
+# there go on, and are as fast as before soon after; memory, descriptors, the daemon's log and the
+# exchange log stay bounded.
 # Method: h3 looks up at h1 all the time; attack_wire attacks with nobody's and with h2's keys,
 # then HOME/control; then h1 runs with 64 descriptors.
 . tests/e2e/lib/common.sh
@@ -128,3 +129,28 @@ timeout 60 "$HUREN" --home "$A/h1" --json status >"$work/out" || fail "no status
 json "64 descriptors" "o['wire']['accepted'] > 500" <"$work/out"
 kill "$honest"
 wait "$honest" || true
+
+# -- our exchange log grows by asking, but not as far as anybody likes ---------------------------------
+exch_size() {
+    "$HUREN" --home "$A/h1" --json status | python3 -c '
+import json, sys
+n = json.load(sys.stdin)["networks"][0]
+print(next(l["size"] for l in n["logs"] if l["origin"] == n["exch"]))'
+}
+scripts/alliance.sh stop "$A/h1"
+sed -i 's/^\( *\)# member_entries_day: .*/\1member_entries_day: 200/' "$A/h1/config.yaml"
+scripts/alliance.sh start "$A/h1"
+wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'open'"
+before=$(exch_size)
+"$attack" load "$A/h1" "$A/h2" 3 look-ups >"$work/load" 2>&1 || fail "attack_wire load look-ups: exit $?"
+grown=$(($(exch_size) - before))
+echo "$(paste -sd' ' "$work/load"): the exchange log grew by $grown entries"
+# Half a day's budget at once, the last request whole, and whatever else is logged meanwhile.
+[ "$grown" -ge 64 ] && [ "$grown" -le 180 ] || fail "it grew by $grown entries, not by 100 to 180"
+[ "$(grep -c 'h2 asks more than our exchange log takes' "$A/h1/serve.log")" = 1 ] || fail "that is not said once"
+expect 0 --home "$A/h1" --json status
+json "counted" "[(x['institution'], x['lookups'] > 64) for x in o['networks'][0]['asked_too_much']] == [('h2', True)]" <"$work/out"
+expect 0 --home "$A/h1" status
+out_has "h2 asks too much (member_entries_day)"
+expect 0 --home "$A/h3" --json lookup --patient "RI:$(card 1)" --item LAB.K
+json "others are answered" "o['silent'] == [] and o['results'][0]['issuer'] == 'h1'" <"$work/out"
