@@ -143,4 +143,10 @@ warned(const struct outcome *o, size_t report, const char *part)
         }                                                                                      \
     } while (0)
 
+static inline struct outcome
+run(const char *text)
+{
+    return normalise_view(text_view(text), NULL);
+}
+
 #endif
