@@ -180,8 +180,7 @@ charter_open_any(struct cli *cli, const char *operand, const char *network,
                  : st;
         good = st == STATUS_OK;
         if (!good) {
-            *code = cli_error(cli, st == STATUS_NOT_FOUND ? CLI_NO : CLI_TROUBLE,
-                              "%s of %s in %s: %s", operand, name, cli->home,
+            *code = cli_error(cli, CLI_TROUBLE, "%s of %s in %s: %s", operand, name, cli->home,
                               st == STATUS_NOT_FOUND ? "this version is not kept here"
                                                      : status_text(st));
         }
@@ -677,7 +676,8 @@ cmd_charter_export(struct cli *cli, int argc, char **argv)
     }
     charter_beside_close(&b);
     if (code == CLI_YES && written == 0) {
-        code = cli_error(cli, CLI_NO, "no charter of %s was adopted in %s", network, cli->home);
+        code = cli_error(cli, CLI_TROUBLE, "no charter of %s was adopted in %s", network,
+                         cli->home);
     }
     return code;
 }

@@ -178,8 +178,17 @@ cmd_keys(struct cli *cli, int argc, char **argv)
     if (argc > 2 || (argc == 2 && !rotates)) {
         return cli_error(cli, CLI_TROUBLE, "wants nothing, or rotate; huren keys --help");
     }
+    if (rotates && network != NULL) {
+        return cli_error(cli, CLI_TROUBLE,
+                         "rotate makes new keys for all networks of this home");
+    }
     if (config_load(cli->home, &c, error, sizeof error) != STATUS_OK) {
         return cli_error(cli, CLI_TROUBLE, "%s", error);
+    }
+    if (network != NULL && config_network(c, network) == NULL) {
+        code = cli_error(cli, CLI_TROUBLE, "this home is not in the network %s", network);
+        config_free(c);
+        return code;
     }
     if (seeds_io_read(cli->home, config_passphrase(c), &seeds, key_error) != STATUS_OK) {
         config_free(c);

@@ -171,7 +171,7 @@ cmd_log(struct cli *cli, int argc, char **argv)
                          "pub, or fork ORIGIN "
                          "FILE; huren log --help");
     }
-    json_t *args = json_pack("{s:s,s:s}", "what", what, "log", argv[2]);
+    json_t *args = json_pack("{s:b,s:s,s:s}", "json", cli->json, "what", what, "log", argv[2]);
     if (network != NULL) {
         json_object_set_new(args, "network", json_string(network));
     }

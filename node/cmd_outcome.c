@@ -50,8 +50,8 @@ cmd_outcome(struct cli *cli, int argc, char **argv)
     for (size_t i = 0; i < options[2].count; i++) {
         json_array_append_new(list, json_string(codes[i]));
     }
-    json_t *args =
-        json_pack("{s:s,s:s,s:o}", "decision", argv[1], "what", argv[2], "codes", list);
+    json_t *args = json_pack("{s:b,s:s,s:s,s:o}", "json", cli->json, "decision", argv[1],
+                             "what", argv[2], "codes", list);
     if (args == NULL ||
         (note != NULL && json_object_set_new(args, "note", json_string(note)) != 0)) {
         json_decref(args);

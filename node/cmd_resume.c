@@ -33,7 +33,7 @@ cmd_resume(struct cli *cli, int argc, char **argv)
     if (argc > 1) {
         return cli_error(cli, CLI_TROUBLE, "%s is not expected; huren resume --help", argv[1]);
     }
-    json_t *args = json_object();
+    json_t *args = json_pack("{s:b}", "json", cli->json);
     if (network != NULL) {
         json_object_set_new(args, "network", json_string(network));
     }

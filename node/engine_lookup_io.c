@@ -160,11 +160,11 @@ read_question(struct lookup_run *run)
         st = strcmp(settings.identifier_types[i], type) == 0 ? STATUS_OK : st;
     }
     if (st != STATUS_OK) {
-        engine_text(
-            run->sink, true,
-            "huren: lookup: the patient's number cannot be looked up by: %s; results are "
-            "published under RI, PP, HM, TW and RP numbers\n",
-            why[0] != '\0' ? why : status_text(st));
+        engine_text(run->sink, true,
+                    "huren: lookup: the patient's number %s; results are published under RI, "
+                    "PP, HM, TW "
+                    "and RP numbers\n",
+                    why[0] != '\0' ? why : "is of no type that is looked up by");
         return false;
     }
     q->type = type;

@@ -43,6 +43,7 @@ struct outcome_run {
     char *note; /* malloced, or NULL */
     uint8_t salt[STORE_SALT_BYTES];
     uint64_t logged; /* the entry */
+    bool json;
 };
 
 static void
@@ -191,8 +192,14 @@ outcome_done(void *ctx, enum status st)
     } else {
         const char *suffix = strrchr(run->network->exch.origin, '/');
         run->network->exch.dirty = true;
-        engine_text(run->sink, false, "logged as %s/%" PRIu64 "\n",
-                    suffix == NULL ? "" : suffix + 1, run->logged);
+        suffix = suffix == NULL ? "" : suffix + 1;
+        if (run->json) {
+            engine_text(run->sink, false,
+                        "{\"logged\":\"%s/%" PRIu64 "\",\"outcome\":\"%s\"}\n", suffix,
+                        run->logged, run->what == RECOGNIZED ? "recognized" : "repeated");
+        } else {
+            engine_text(run->sink, false, "logged as %s/%" PRIu64 "\n", suffix, run->logged);
+        }
     }
     run->sink->done(run->sink->ctx, st == STATUS_OK ? 0 : 2);
     run_free(run);
@@ -260,6 +267,7 @@ engine_outcome_call(struct engine *e, const struct call *call, struct call_sink 
         return;
     }
     run->sink = sink;
+    run->json = json_is_true(json_object_get(call->args, "json"));
     run->network = engine_network(e, json_string_value(json_object_get(call->args, "network")));
     const char *why = run->network == NULL
                           ? "name the network with --network; huren status lists them"

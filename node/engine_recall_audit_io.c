@@ -174,9 +174,10 @@ finish(struct recall_reading *r, enum status st)
     if (st == STATUS_NOT_FOUND && !r->json) {
         engine_text(sink, false,
                     "%zu overdue, %zu not told, %zu unconfirmed, %zu waiting, %zu "
-                    "acknowledged; read %" PRIu64 " entries of %zu exchange logs\n",
+                    "acknowledged; read %" PRIu64 " entries of %zu exchange log%s\n",
                     counts[RECALL_OVERDUE], counts[RECALL_NOT_TOLD], counts[RECALL_UNCONFIRMED],
-                    counts[RECALL_WAITING], counts[RECALL_CLOSED], r->entries, r->logs);
+                    counts[RECALL_WAITING], counts[RECALL_CLOSED], r->entries, r->logs,
+                    r->logs == 1 ? "" : "s");
     }
     reading_free(e, r);
     sink->done(sink->ctx, st != STATUS_NOT_FOUND ? 2 : bad > 0 ? 1 : 0);

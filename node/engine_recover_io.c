@@ -322,7 +322,7 @@ struct word_job {
     struct job job;
     struct network *network;
     struct call_sink *sink;
-    bool retire;
+    bool retire, json;
     struct own_log next; /* the successor, when retiring */
 };
 
@@ -348,6 +348,39 @@ write_word(struct store_txn *txn, void *ctx)
 }
 
 static void
+tell_resumed(const struct network *n, struct call_sink *sink, bool json, bool already)
+{
+    if (json) {
+        engine_text(sink, false, "{\"network\":\"%s\",\"signing\":true,\"already\":%s}\n",
+                    n->name, already ? "true" : "false");
+    } else if (already) {
+        engine_text(sink, false, "%s: signing already\n", n->name);
+    } else {
+        engine_text(sink, false,
+                    "%s: signing goes on by your decision, which is recorded in %s\n", n->name,
+                    n->exch.origin);
+    }
+}
+
+static void
+tell_retired(const struct word_job *j)
+{
+    const struct network *n = j->network;
+    if (j->json) {
+        engine_text(j->sink, false,
+                    "{\"network\":\"%s\",\"given_up\":\"%s\",\"next\":\"%s\"}\n", n->name,
+                    n->pub.origin, j->next.origin);
+    } else {
+        engine_text(j->sink, false,
+                    "%s is given up; what is published from now on stands in\n%s\n"
+                    "Import this hospital's reports again, and ask the authority of %s to name "
+                    "that log under\n\"linked\" of this member: until then others show it as "
+                    "unlinked.\n",
+                    n->pub.origin, j->next.origin, n->name);
+    }
+}
+
+static void
 word_done(void *ctx, enum status st)
 {
     struct word_job *j = ctx;
@@ -357,21 +390,14 @@ word_done(void *ctx, enum status st)
     if (st != STATUS_OK) {
         engine_text(sink, true, "huren: %s: nothing was changed: %s\n", what, status_text(st));
     } else if (j->retire) {
-        engine_text(sink, false,
-                    "%s is given up; what is published from now on stands in\n%s\n"
-                    "Import this hospital's reports again, and ask the authority of %s to name "
-                    "that log under\n\"linked\" of this member: until then others show it as "
-                    "unlinked.\n",
-                    n->pub.origin, j->next.origin, n->name);
+        tell_retired(j);
         n->pub = j->next;
         engine_last_signed(n->engine);
         tell_gossip(n, n->pub.origin);
     } else {
         struct gossip_event resume = {.type = GOSSIP_RESUME};
         engine_say(n->engine, "%s: signing goes on by the operator's decision", n->name);
-        engine_text(sink, false,
-                    "%s: signing goes on by your decision, which is recorded in %s\n", n->name,
-                    n->exch.origin);
+        tell_resumed(n, sink, j->json, false);
         engine_gossip(n, &resume);
     }
     sink->done(sink->ctx, st == STATUS_OK ? 0 : 2);
@@ -379,7 +405,7 @@ word_done(void *ctx, enum status st)
 }
 
 static void
-give_word(struct network *n, bool retire, struct call_sink *sink)
+give_word(struct network *n, bool retire, bool json, struct call_sink *sink)
 {
     struct word_job *j = calloc(1, sizeof *j);
     if (j == NULL) {
@@ -390,6 +416,7 @@ give_word(struct network *n, bool retire, struct call_sink *sink)
     j->network = n;
     j->sink = sink;
     j->retire = retire;
+    j->json = json;
     j->job = (struct job){.purpose = STORE_EXCHANGE,
                           .bytes = 4096,
                           .write = write_word,
@@ -421,13 +448,14 @@ engine_resume_call(struct engine *e, const struct call *call, struct call_sink *
     if (n == NULL) {
         return;
     }
+    bool json = json_is_true(json_object_get(call->args, "json"));
     enum signgate_state state = signgate_state(gossip_gate(n->gossip), n->pub.origin);
     if (state == SIGNGATE_HELD && e->daemon) {
-        give_word(n, false, sink);
+        give_word(n, false, json, sink);
         return;
     }
     if (state == SIGNGATE_OPEN) {
-        engine_text(sink, false, "%s: signing already\n", n->name);
+        tell_resumed(n, sink, json, true);
         sink->done(sink->ctx, 0);
         return;
     }
@@ -439,7 +467,7 @@ engine_resume_call(struct engine *e, const struct call *call, struct call_sink *
         engine_text(sink, true, "huren: resume: refused: %s: %s\n", n->name,
                     signgate_text(state));
     }
-    sink->done(sink->ctx, 1);
+    sink->done(sink->ctx, e->daemon ? 1 : 2);
 }
 
 void
@@ -451,7 +479,7 @@ engine_retire_call(struct engine *e, const struct call *call, struct call_sink *
     }
     enum signgate_state state = signgate_state(gossip_gate(n->gossip), n->pub.origin);
     if (state == SIGNGATE_LOST) {
-        give_word(n, true, sink);
+        give_word(n, true, json_is_true(json_object_get(call->args, "json")), sink);
         return;
     }
     engine_text(sink, true,

@@ -315,8 +315,8 @@ read_args(struct release_run *run, const json_t *args)
         st = strcmp(settings.identifier_types[i], type) == 0 ? STATUS_OK : st;
     }
     if (st != STATUS_OK || strlen(type) >= sizeof run->type) {
-        engine_text(run->sink, true, "huren: release: the patient's number: %s\n",
-                    why[0] != '\0' ? why : status_text(STATUS_UNSUPPORTED));
+        engine_text(run->sink, true, "huren: release: the patient's number %s\n",
+                    why[0] != '\0' ? why : "is of no type that is published under");
         return false;
     }
     strcpy(run->type, type);

@@ -104,7 +104,8 @@ read_patient(struct cli *cli, const struct charter *c, const char *text, char ty
         st = strcmp(settings.identifier_types[i], type) == 0 ? STATUS_OK : st;
     }
     if (st != STATUS_OK) {
-        cli_error(cli, CLI_TROUBLE, "the patient's number is none to look up by: %s", why);
+        cli_error(cli, CLI_TROUBLE, "the patient's number %s",
+                  why[0] != '\0' ? why : "is of no type that is published under");
     }
     return st == STATUS_OK;
 }

@@ -72,7 +72,7 @@ expect 0 --home "$work/n" charter show
 out_has "members 2 of $NET"
 expect 0 --home "$work/n" charter show members:1
 out_has "members 1 of $NET"
-expect 1 --home "$work/n" charter show members:7
+expect 2 --home "$work/n" charter show members:7
 err_has "members:7 of $NET in .*: this version is not kept here"
 mkdir empty
 expect 2 --home "$work/n" charter adopt empty

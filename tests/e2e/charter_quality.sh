@@ -71,7 +71,8 @@ wait_status "$A/h3" 60 "n['impact']['quality_version'] == 3 and n['impact']['cou
 expect 0 --home "$A/h3" --json lookup --patient "RI:$(card 0)" --item LAB.K
 json "stands again" "o['results'][0]['decisions'][0]['verdict'] == 'must'" <"$work/out"
 decided=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["results"][0]["decisions"][0]["decided"])' "$work/out")
-expect 0 --home "$A/h3" outcome "$decided" recognized
+expect 0 --home "$A/h3" --json outcome "$decided" recognized
+json "outcome" "o['outcome'] == 'recognized' and o['logged'].split('/')[0] == '$decided'.split('/')[0]" <"$work/out"
 "$HUREN" --home "$A/h3" --json status >"$work/out"
 read -r old size <<<"$(python3 -c '
 import json, sys

@@ -26,7 +26,7 @@ scripts/alliance.sh stop "$A/h1"
 cp "$work/copy/config.yaml" "$work/config.yaml"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 sed -i "s#^\( *listen: *\"\{0,1\}tcp://127.0.0.1:\)[0-9]*#\1$port#; s/^\( *\)# peers: .*/\1peers: [nobody]/; s/^\( *\)# tick_ms: .*/&\n\1start_wait_ms: 1500/" "$work/copy/config.yaml"
-expect 1 --home "$work/copy" resume
+expect 2 --home "$work/copy" resume
 err_has "no daemon runs here"
 scripts/alliance.sh start "$work/copy"
 wait_status "$work/copy" 60 "n['signing']['pub']['state'] == 'held'"
@@ -99,7 +99,8 @@ mv "$A/h1" "$work/second"
 mv "$work/first" "$A/h1"
 scripts/alliance.sh start "$A/h1"
 wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'lost'"
-expect 0 --home "$A/h1" log retire pub
+expect 0 --home "$A/h1" --json log retire pub
+json "retired" "o['network'] == '$NET' and o['given_up'] == '$pub' and o['next'].startswith('$pub/')" <"$work/out"
 wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'open'"
 new=$("$HUREN" --home "$A/h1" --json status | python3 -c 'import json,sys; print(json.load(sys.stdin)["networks"][0]["pub"])')
 [[ $new =~ ^$pub/[0-9a-f]{8}$ ]] || fail "the new log is $new"

@@ -23,6 +23,10 @@ cp -r "$A/h2" "$A/thief" # a copy of everything, with the seed
 stop "$A/h3"
 h 0 h1 keys
 out_has "in force"
+h 2 h1 keys --network nope.cn
+err_has "this home is not in the network nope.cn"
+h 2 h1 keys rotate --network "$NET"
+err_has "rotate makes new keys for all networks"
 cp "$a/joins/h1.join" "$work/first.join"
 h 0 h1 keys rotate
 [ "$(stat -c %a "$A/h1/seed-2")" = 600 ] || fail "the new seed can be read by others"

@@ -138,6 +138,8 @@ expect 1 --home "$A/h1" log retire pub
 err_has "need not be given up"
 expect 0 --home "$A/h1" resume
 out_has "signing already"
+expect 0 --home "$A/h1" --json resume
+json "resume" "o == {'network': '$NET', 'signing': True, 'already': True}" <"$work/out"
 
 # -- a second owner, and a twin -----------------------------------------------------------
 code=0
