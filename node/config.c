@@ -34,7 +34,7 @@ struct yaml_network {
     uint32_t peers_count;
 };
 struct yaml_config {
-    char *institution, *name, *zone, *passphrase_file;
+    char *institution, *name, *zone, *passphrase_file, *store_bytes_max;
     struct yaml_network *networks;
     uint32_t networks_count;
 };
@@ -64,6 +64,7 @@ static const cyaml_schema_field_t config_fields[] = {
     TEXT(struct yaml_config, name, 0),
     TEXT(struct yaml_config, zone, CYAML_FLAG_OPTIONAL),
     TEXT(struct yaml_config, passphrase_file, CYAML_FLAG_OPTIONAL),
+    TEXT(struct yaml_config, store_bytes_max, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_SEQUENCE("networks", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                          struct yaml_config, networks, &network_entry, 0, CONFIG_NETWORKS_MAX),
     CYAML_FIELD_END};
@@ -231,11 +232,19 @@ read_config(const struct reader *r, const struct yaml_config *y, struct config *
     char institution[INSTITUTION_CHARS_MAX + 1];
     size_t peer_count = 0;
     int32_t zone_min = 480;
+    uint64_t store_bytes = 0;
     if (origin_fold_institution(y->institution, institution) != STATUS_OK) {
         return refuse(r, "institution", y->institution, "is not a code (a-z 0-9 . - _)");
     }
     if (given(y->zone)[0] != 0 && !civil_parse_offset(text_view(y->zone), &zone_min)) {
         return refuse(r, "zone", y->zone, "is not like +08:00");
+    }
+    if (given(y->store_bytes_max)[0] != 0 &&
+        (line_decimal(text_view(y->store_bytes_max), CONFIG_STORE_BYTES_MOST, &store_bytes) !=
+             STATUS_OK ||
+         store_bytes < CONFIG_STORE_BYTES_LEAST)) {
+        return refuse(r, "store_bytes_max", y->store_bytes_max,
+                      "is not a number of bytes from 1048576 (1 MiB) to 1099511627776 (1 TiB)");
     }
     for (uint32_t i = 0; i < y->networks_count; i++) {
         peer_count += y->networks[i].peers_count;
@@ -261,6 +270,7 @@ read_config(const struct reader *r, const struct yaml_config *y, struct config *
                                 .name = keep(&b, y->name),
                                 .zone_min = zone_min,
                                 .passphrase_file = keep(&b, given(y->passphrase_file)),
+                                .store_bytes_max = store_bytes,
                                 .network_count = y->networks_count,
                                 .networks = networks};
     for (uint32_t i = 0; i < y->networks_count; i++) {
@@ -458,6 +468,15 @@ config_write(const struct config *c, char *out, size_t out_bytes, size_t *count)
         put_quoted(&w, c->passphrase_file);
     } else {
         put(&w, "# passphrase_file: /etc/huren/passphrase\n");
+    }
+    put(&w,
+        "\n# Bytes that HOME/store may grow to; without it, the disk is the bound.  A fifth "
+        "of\n"
+        "# the room (at most 1 GiB) is kept for the exchange log: publishing stops before.\n");
+    if (c->store_bytes_max != 0) {
+        put(&w, "store_bytes_max: %" PRIu64 "\n", c->store_bytes_max);
+    } else {
+        put(&w, "# store_bytes_max: 68719476736\n");
     }
     put(&w, "\n# Networks (alliances) of this institution; `huren init --network` adds one.\n");
     put(&w, c->network_count == 0 ? "networks: []\n" : "networks:\n");

@@ -15,6 +15,10 @@
 enum { CONFIG_ERROR_CHARS = 512, CONFIG_NETWORKS_MAX = 8, CONFIG_BYTES_MAX = 256 * 1024 };
 enum { CONFIG_NO_WITNESS = WITNESSES_MAX + 1 };
 
+/* What store_bytes_max may be: an empty store takes a tenth of the least. */
+#define CONFIG_STORE_BYTES_LEAST ((uint64_t)1 << 20)
+#define CONFIG_STORE_BYTES_MOST ((uint64_t)1 << 40)
+
 struct config_network {
     const char *name;         /* origin_vet_network */
     const char *listen;       /* tcp://host:port; "": does not listen */
@@ -34,6 +38,7 @@ struct config {
     const char *name;            /* of the institution, UTF-8 */
     int32_t zone_min;            /* minutes east of UTC of times that name no zone */
     const char *passphrase_file; /* of the seed; "": none */
+    uint64_t store_bytes_max;    /* cap of the store's file; 0: the disk is the bound */
     size_t network_count;
     const struct config_network *networks;
 };

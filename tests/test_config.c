@@ -53,6 +53,7 @@ test_what_init_writes_is_read_back(void **state)
     size_t count;
     (void)state;
     for (c.network_count = 0; c.network_count <= 2; c.network_count++) {
+        c.store_bytes_max = c.network_count == 0 ? 0 : CONFIG_STORE_BYTES_LEAST;
         assert_int_equal(config_write(&c, text, sizeof text, &count), STATUS_OK);
         if (parse(text, &read) != STATUS_OK) {
             fail_msg("%s\n%s", error, text);
@@ -61,6 +62,7 @@ test_what_init_writes_is_read_back(void **state)
         assert_string_equal(read->name, c.name);
         assert_int_equal(read->zone_min, -330);
         assert_string_equal(read->passphrase_file, "pass");
+        assert_int_equal(read->store_bytes_max, c.store_bytes_max);
         assert_int_equal(read->network_count, c.network_count);
         for (size_t i = 0; i < c.network_count; i++) {
             assert_string_equal(read->networks[i].name, networks[i].name);
@@ -96,6 +98,12 @@ test_mistakes_are_named_with_their_line(void **state)
         {"institution: h1\n", "Missing required mapping field: name"},
         {"institution: h 1\nname: x\n", "c.yaml:1: institution: 'h 1' is not a code"},
         {"institution: h1\nname: x\nzone: eight\n", "c.yaml:3: zone: 'eight' is not like"},
+        {"institution: h1\nname: x\nstore_bytes_max: 1048575\n",
+         "c.yaml:3: store_bytes_max: '1048575' is not a number of bytes"},
+        {"institution: h1\nname: x\nstore_bytes_max: 1099511627777\n",
+         "c.yaml:3: store_bytes_max: '1099511627777' is not a number of bytes"},
+        {"institution: h1\nname: x\nstore_bytes_max: 64 GiB\n",
+         "c.yaml:3: store_bytes_max: '64 GiB' is not a number of bytes"},
         {"institution: h1\nname: x\nnetworks:\n  - name: A.cn\n", "c.yaml:4: name: 'A.cn'"},
         {"institution: h1\nname: x\nnetworks:\n  - name: a.cn\n    listen: 7001\n",
          "c.yaml:5: listen: '7001' is not tcp://host:port"},
