@@ -31,6 +31,9 @@ enum {
     ENGINE_SIGN_MS = 100,        /* own heads are signed at most this often */
     ENGINE_INDEX_IDLE_MS = 2000, /* rows of the index are written when this idle */
     ENGINE_READERS_MS = 60000,   /* store_reader_check */
+    ENGINE_FULL_MS = 10000,      /* until what found no room is tried again */
+    ENGINE_SAY_AGAIN_MS = 60000, /* until the log repeats itself */
+    ENGINE_ROOM_CHARS = 1024
 };
 
 /* Spaces of the store's named values (kv.h). */
@@ -132,6 +135,14 @@ struct job {
     void *ctx;
 };
 
+/* How much room the store has (engine_space_io.c). */
+enum engine_room {
+    ROOM_ENOUGH,
+    ROOM_NEAR,    /* 80 % of what publishing may use */
+    ROOM_RESERVE, /* publishing has stopped */
+    ROOM_NONE     /* answering, too */
+};
+
 /* A look-up, an answer, an update of gossip under way. */
 struct retired;
 struct lookup_run;
@@ -168,10 +179,16 @@ struct engine {
     int64_t readers_checked_ms;
     int64_t signed_state_ms;
     int64_t keys_looked_ms;
-    int64_t up_s;                  /* when this daemon began to look at logs */
-    int64_t marked_ms;             /* sizes of logs at the end of an epoch were looked at */
-    int64_t rechecked_ms;          /* who is connected may be, still */
-    uint64_t committed;            /* transactions */
+    int64_t up_s;             /* when this daemon began to look at logs */
+    int64_t marked_ms;        /* sizes of logs at the end of an epoch were looked at */
+    int64_t rechecked_ms;     /* who is connected may be, still */
+    uint64_t committed;       /* transactions */
+    uint64_t refused_free[2]; /* room as this purpose was refused for want of it; 0: never */
+    enum engine_room room;    /* what the log says of the store's room */
+    int64_t space_looked_ms;
+    int64_t index_after_ms;        /* rows of the index are not written before */
+    int64_t mend_said_ms;          /* a full disk repeats itself; the log does not */
+    int64_t signed_said_ms;        /* the same of HOME/last-signed */
     void (*say)(const char *line); /* the daemon's log */
 };
 
@@ -202,6 +219,9 @@ struct network *engine_network(struct engine *e,
                                const char *name); /* NULL, NULL name: the only one */
 __attribute__((format(printf, 2, 3))) void engine_say(struct engine *e, const char *format,
                                                       ...);
+
+/* May a line that would repeat itself be written (each minute)?  Notes that it was. */
+MUST_USE bool engine_say_again(int64_t *said_ms);
 
 /* Read the charter of a network again after documents were stored; tells gossip. */
 MUST_USE enum status engine_reload_charter(struct network *n, struct store_txn *txn);
@@ -340,6 +360,19 @@ void engine_packs_free(struct engine *e);
 
 /* Run a call: finds the handler by name. */
 void engine_call(struct engine *e, const struct call *call, struct call_sink *sink);
+
+/* ---- engine_space_io.c: the store's room (DESIGN 10) ------------------------------- */
+
+/* Look, and say in the log when a bound was crossed: once, not at each refusal.
+ * After a refusal for want of room, and as time passes. */
+void engine_space_refused(struct engine *e, enum store_purpose purpose);
+void engine_space_tick(struct engine *e, int64_t now_ms);
+/* status_text; of STATUS_NO_SPACE also what is full and what to do. */
+const char *engine_why(const struct engine *e, enum status st, char out[ENGINE_ROOM_CHARS]);
+/* {used_bytes, free_bytes, used_percent, publishing_stops, answering_stops, reserve_bytes,
+ * max_bytes, disk_free_bytes, bound, alarm}; NULL: the store cannot be read. */
+MUST_USE json_t *engine_space_json(const struct engine *e);
+void engine_space_print(struct call_sink *sink, const json_t *o);
 
 /* ---- engine_txn_io.c: inside of a job's `write` ------------------------------------ */
 

@@ -336,12 +336,33 @@ send_part(struct answer *a, size_t from, size_t to)
     free(message);
 }
 
+/* Refuse what cannot be read or logged, without a log entry: nothing was given. */
+static void
+refuse(struct network *n, uint32_t session, uint32_t request, uint32_t unable)
+{
+    Hr__LookupTell tell;
+    uint8_t message[64];
+    size_t count;
+    hr__lookup_tell__init(&tell);
+    tell.unable = unable;
+    if (pb_pack(&tell.base, message, sizeof message, &count) != STATUS_OK ||
+        net_send(n->engine->net, session, request, FRAME_LOOKUP | FRAME_ANSWER, true,
+                 (struct view){message, count}, (struct view){NULL, 0}) != STATUS_OK) {
+        net_close_session(n->engine->net, session);
+    }
+}
+
 static void
 answer_done(void *ctx, enum status st)
 {
     struct answer *a = ctx;
     if (st != STATUS_OK) {
-        /* Not logged, so not given: the asker sees silence, we say why. */
+        /* Not logged, so not given. */
+        if (st == STATUS_NO_SPACE) { /* the log says it once, for all of them */
+            refuse(a->network, a->session, a->request, LOOKUP_UNABLE_FULL);
+            answer_free(a);
+            return;
+        }
         if (engine_may_say(a->network, a->institution)) {
             engine_say(a->network->engine, "%s: a look-up of %s is not answered: %s",
                        a->network->name, a->institution, status_text(st));
@@ -374,21 +395,6 @@ answer_done(void *ctx, enum status st)
         engine_receipt_owe(a->network, a->institution, a->replies[i].index);
     }
     answer_free(a);
-}
-
-/* Refuse what cannot be read, without a log entry: nothing was given. */
-static void
-refuse(struct network *n, uint32_t session, uint32_t request)
-{
-    Hr__LookupTell tell;
-    uint8_t message[64];
-    size_t count;
-    hr__lookup_tell__init(&tell);
-    if (pb_pack(&tell.base, message, sizeof message, &count) != STATUS_OK ||
-        net_send(n->engine->net, session, request, FRAME_LOOKUP | FRAME_ANSWER, true,
-                 (struct view){message, count}, (struct view){NULL, 0}) != STATUS_OK) {
-        net_close_session(n->engine->net, session);
-    }
 }
 
 /* Each question is an entry of our log: so many of one member a day, not as many as it
@@ -471,7 +477,7 @@ engine_answer_frame(struct network *n, uint32_t session, const char *institution
 {
     struct answer *a = calloc(1, sizeof *a);
     if (a == NULL) {
-        refuse(n, session, f->request);
+        refuse(n, session, f->request, 0);
         return;
     }
     a->network = n;
@@ -484,7 +490,7 @@ engine_answer_frame(struct network *n, uint32_t session, const char *institution
             engine_say(n->engine, "%s: a look-up of %s is not readable: %s", n->name,
                        institution, status_text(st));
         }
-        refuse(n, session, f->request);
+        refuse(n, session, f->request, 0);
         if (st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
             net_close_session(n->engine->net, session); /* no honest asker sends it */
         }

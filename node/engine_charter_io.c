@@ -178,8 +178,9 @@ adopt_done(void *ctx, enum status st)
     struct call_sink *sink = run->sink;
     int exit_code = 0;
     if (st != STATUS_OK) {
+        char why[ENGINE_ROOM_CHARS];
         engine_text(sink, true, "huren: charter adopt: nothing was adopted: %s\n",
-                    status_text(st));
+                    engine_why(n->engine, st, why));
         adopt_free(run);
         sink->done(sink->ctx, 2);
         return;
@@ -290,7 +291,13 @@ engine_charter_call(struct engine *e, const struct call *call, struct call_sink 
         sink->done(sink->ctx, 2);
         return;
     }
-    run->job = (struct job){.purpose = STORE_PUBLISH,
+    bool urgent = false;
+    for (size_t i = 0; i < run->document_count; i++) {
+        enum charter_kind kind = run->documents[i].head.kind;
+        urgent = urgent || kind == CHARTER_ROOT || kind == CHARTER_MEMBERS;
+    }
+    /* As in gossip: they end keys, and a full disk must not keep them out. */
+    run->job = (struct job){.purpose = urgent ? STORE_EXCHANGE : STORE_PUBLISH,
                             .bytes = charter_adopt_bytes(run->list, run->document_count),
                             .write = write_adopt,
                             .done = adopt_done,

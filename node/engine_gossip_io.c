@@ -179,7 +179,8 @@ queue_action(struct gossip_run *run, const struct gossip_action *a)
         engine_say(run->network->engine, "gossip: %s", status_text(STATUS_NO_MEMORY));
         return;
     }
-    uint64_t bytes = CHARTER_EVIDENCE_WRITE_BYTES + a->note.count + a->other.count;
+    uint64_t bytes = a->type == GOSSIP_ADOPT ? CHARTER_EVIDENCE_WRITE_BYTES : 4096;
+    bytes += a->note.count + a->other.count + a->raw.count;
     for (size_t i = 0; i < a->count && a->entries != NULL; i++) {
         bytes += a->entries[i].count + 96;
     }

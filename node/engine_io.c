@@ -40,6 +40,17 @@ engine_say(struct engine *e, const char *format, ...)
     }
 }
 
+bool
+engine_say_again(int64_t *said_ms)
+{
+    int64_t now_ms = net_time_ms();
+    if (*said_ms != 0 && now_ms - *said_ms < ENGINE_SAY_AGAIN_MS) {
+        return false;
+    }
+    *said_ms = now_ms;
+    return true;
+}
+
 void
 engine_text(struct call_sink *sink, bool err, const char *format, ...)
 {
@@ -162,6 +173,37 @@ open_logs(struct network *n, struct store_txn *txn)
     return st == STATUS_OK ? engine_own_log_open(n, txn, &n->exch) : st;
 }
 
+/* Whether there is nothing that open_logs would write: a full store is opened, too. */
+static enum status
+logs_made(struct engine *e, bool *made)
+{
+    static const struct view name = {(const uint8_t *)"exch", 4};
+    static const struct view pub_name = {(const uint8_t *)"pub", 3};
+    struct store_txn *txn;
+    enum status st = store_begin_read(e->store, &txn);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
+        const struct network *n = &e->networks[i];
+        char first[ORIGIN_CHARS_MAX + 1];
+        struct view exch, pub;
+        struct store_log log;
+        origin_pub(n->name, e->institution, first);
+        st = store_kv_get(txn, SPACE_HOME, text_view(n->name), name, &exch);
+        st = st == STATUS_OK ? store_log_find(txn, exch, &log) : st;
+        if (st == STATUS_OK) {
+            st = store_kv_get(txn, SPACE_HOME, text_view(n->name), pub_name, &pub);
+            pub = st == STATUS_NOT_FOUND ? text_view(first) : pub;
+            st =
+                st == STATUS_OK || st == STATUS_NOT_FOUND ? store_log_find(txn, pub, &log) : st;
+        }
+    }
+    store_abort(txn);
+    *made = st == STATUS_OK;
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
 /* ---- clean start ---------------------------------------------------------------------------
  */
 
@@ -224,9 +266,11 @@ engine_last_signed(struct engine *e)
     }
     size_t count = own_heads(e, txn, heads, true);
     store_abort(txn);
-    if (home_io_signed(e->path, heads, count, error) != STATUS_OK) {
-        engine_say(e, "%s", error);
+    enum status st = home_io_signed(e->path, heads, count, error);
+    if (st == STATUS_OK || (st == STATUS_NO_SPACE && !engine_say_again(&e->signed_said_ms))) {
+        return;
     }
+    engine_say(e, "%s", error);
 }
 
 static enum status
@@ -335,7 +379,8 @@ static enum status
 open_store(struct engine *e, char *error, size_t error_bytes)
 {
     char path[HOME_IO_PATH_CHARS];
-    struct store_options o = {.handle_of = candidates_handle_of};
+    struct store_options o = {.handle_of = candidates_handle_of,
+                              .map_bytes_max = e->config->store_bytes_max};
     enum status st = home_io_path(e->path, "store", path);
     st = st == STATUS_OK ? store_open(path, &o, &e->store) : st;
     if (st != STATUS_OK) {
@@ -343,19 +388,25 @@ open_store(struct engine *e, char *error, size_t error_bytes)
                  st == STATUS_CORRUPT ? "; huren audit verify names the places" : "");
         return st;
     }
+    bool made = false;
     struct store_txn *txn;
-    st = store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
+    st = logs_made(e, &made);
+    st = st != STATUS_OK ? st
+         : made          ? store_begin_read(e->store, &txn)
+                         : store_begin_write(e->store, STORE_EXCHANGE, 65536, &txn);
+    bool begun = st == STATUS_OK;
     for (size_t i = 0; st == STATUS_OK && i < e->network_count; i++) {
         st = open_logs(&e->networks[i], txn);
     }
     if (st == STATUS_OK) {
         st = store_commit(txn);
-    } else if (txn != NULL) {
+    } else if (begun) {
         store_abort(txn);
     }
     if (st != STATUS_OK) {
+        char why[ENGINE_ROOM_CHARS];
         snprintf(error, error_bytes, "the store %s: opening its own logs: %s", path,
-                 status_text(st));
+                 engine_why(e, st, why));
     }
     return st;
 }

@@ -33,7 +33,11 @@ struct lookup_holder {
     size_t entry_count;
     bool refused;
     uint32_t reason; /* of a refusal */
+    bool full;       /* silent, because its store is full */
 };
+
+/* LookupTell.unable: why nothing is given, and nothing logged of it. */
+enum { LOOKUP_UNABLE_FULL = 1 };
 
 enum run_state { RUN_ASKING = 1, RUN_WAITING, RUN_DECIDING, RUN_OVER };
 

@@ -76,7 +76,9 @@ engine_lookup_free(struct engine *e)
 static void
 fail(struct lookup_run *run, const char *what, enum status st)
 {
-    engine_text(run->sink, true, "huren: lookup: %s: %s\n", what, status_text(st));
+    char why[ENGINE_ROOM_CHARS];
+    engine_text(run->sink, true, "huren: lookup: %s: %s\n", what,
+                engine_why(run->network->engine, st, why));
     run->sink->done(run->sink->ctx, 2);
     run_over(run);
 }
@@ -586,6 +588,7 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
                         &m) == STATUS_OK;
     const Hr__LookupTell *tell = ok ? (const Hr__LookupTell *)m : NULL;
     ok = ok && tell->n_answered == tell->n_exch_index;
+    bool full = ok && tell->unable == LOOKUP_UNABLE_FULL;
     for (size_t i = 0; ok && i < tell->n_answered; i++) {
         ok = take_entry(n, session, f->request, tell, i, &raw);
     }
@@ -596,6 +599,7 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
     }
     while ((f->last || !ok) && (h = find_holder(n, session, f->request, NULL, &run)) != NULL) {
         h->state = ASK_SILENT;
+        h->full = full;
         lookup_silent(run->lookup, institution);
     }
 }

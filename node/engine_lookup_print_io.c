@@ -398,6 +398,17 @@ warnings_json(const struct lookup_run *run)
         json_array_append_new(list, json_string("entries that contradict each other were found "
                                                 "and left out; huren audit verify names them"));
     }
+    for (size_t i = 0; i < run->holder_count; i++) {
+        if (run->holders[i].state == ASK_SILENT && run->holders[i].full) {
+            char text[INSTITUTION_CHARS_MAX + 160];
+            snprintf(
+                text, sizeof text,
+                "%s answers nothing now: its store is full and it cannot log what it would "
+                "give; tell it, and ask again later",
+                run->holders[i].institution);
+            json_array_append_new(list, json_string(text));
+        }
+    }
     for (enum charter_kind k = CHARTER_MEMBERS; k < CHARTER_KIND_COUNT; k++) {
         if (charter_document(run->network->charter, k) != NULL &&
             charter_is_stale(run->network->charter, k, l->question.at_s)) {

@@ -71,11 +71,22 @@ mend(struct engine *e, enum status st)
     if (!store_poisoned(e->store)) {
         return;
     }
-    engine_say(e, "the store: %s while writing; opening it again", status_text(st));
+    if (st != STATUS_NO_SPACE || engine_say_again(&e->mend_said_ms)) {
+        engine_say(e, "the store: %s while writing; opening it again", status_text(st));
+    }
     enum status again = store_reopen(e->store);
     if (again != STATUS_OK) {
         engine_say(e, "the store cannot be opened again: %s; stopping", status_text(again));
         e->stop = true;
+    }
+}
+
+/* What finds no room: the log says so once, whoever asked hears it each time. */
+static void
+refused(struct engine *e, enum store_purpose purpose, enum status st)
+{
+    if (st == STATUS_NO_SPACE && !e->stop) {
+        engine_space_refused(e, purpose);
     }
 }
 
@@ -89,6 +100,7 @@ commit_purpose(struct engine *e, struct job *list, enum store_purpose purpose)
     }
     if (st == STATUS_OK || list->next == NULL || store_poisoned(e->store)) {
         mend(e, st);
+        refused(e, purpose, st);
         finish(list, st);
         return;
     }
@@ -97,6 +109,7 @@ commit_purpose(struct engine *e, struct job *list, enum store_purpose purpose)
         list->next = NULL;
         st = commit_all(e, list, purpose, &failed);
         mend(e, st);
+        refused(e, purpose, st);
         list->done(list->ctx, st);
         list = next;
     }
@@ -311,14 +324,19 @@ house_keeping(struct engine *e, int64_t now_ms)
 {
     uint64_t pending = store_index_pending(e->store);
     bool idle = now_ms - e->idle_since_ms >= ENGINE_INDEX_IDLE_MS;
-    if (pending >= INDEX_NOW || (pending > 0 && idle)) {
+    if ((pending >= INDEX_NOW || (pending > 0 && idle)) && now_ms >= e->index_after_ms) {
         enum status st = store_index_some(e->store, INDEX_ROWS_AT_ONCE);
-        if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+        if (st == STATUS_NO_SPACE) { /* they are found without rows, too */
+            e->index_after_ms = now_ms + ENGINE_FULL_MS;
+            mend(e, st);
+            refused(e, STORE_PUBLISH, st);
+        } else if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
             engine_say(e, "writing the index: %s", status_text(st));
             mend(e, st);
         }
         e->idle_since_ms = now_ms;
     }
+    engine_space_tick(e, now_ms);
     if (now_ms - e->readers_checked_ms >= ENGINE_READERS_MS) {
         int dead;
         e->readers_checked_ms = now_ms;

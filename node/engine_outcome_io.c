@@ -186,9 +186,10 @@ outcome_done(void *ctx, enum status st)
 {
     struct outcome_run *run = ctx;
     if (st != STATUS_OK) {
+        char why[ENGINE_ROOM_CHARS];
         engine_text(run->sink, true,
                     "huren: outcome: it could not be written to the exchange log: %s\n",
-                    status_text(st));
+                    engine_why(run->network->engine, st, why));
     } else {
         const char *suffix = strrchr(run->network->exch.origin, '/');
         run->network->exch.dirty = true;

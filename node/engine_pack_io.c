@@ -447,7 +447,9 @@ adopt_done(void *ctx, enum status st)
     struct call_sink *sink = run->sink;
     int exit_code = 0;
     if (st != STATUS_OK) {
-        engine_text(sink, true, "huren: policy adopt: nothing was kept: %s\n", status_text(st));
+        char why[ENGINE_ROOM_CHARS];
+        engine_text(sink, true, "huren: policy adopt: nothing was kept: %s\n",
+                    engine_why(run->engine, st, why));
         exit_code = 2;
     }
     for (size_t i = 0; st == STATUS_OK && i < run->count; i++) {

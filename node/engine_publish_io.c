@@ -120,11 +120,11 @@ publish_done(void *ctx, enum status st)
     struct publish_run *run = ctx;
     struct call_sink *sink = run->sink;
     if (st != STATUS_OK) {
+        char why[ENGINE_ROOM_CHARS];
         engine_text(sink, true, "huren: import: nothing of this part was stored: %s%s\n",
-                    status_text(st),
-                    st == STATUS_NO_SPACE
-                        ? "; make room on the disk, then import the file again"
-                        : "; import the file again");
+                    engine_why(run->network->engine, st, why),
+                    st == STATUS_NO_SPACE ? ", then import the file again"
+                                          : "; import the file again");
     }
     for (size_t i = 0; st == STATUS_OK && i < run->call.blob_count; i++) {
         engine_text(sink, false, "{\"outcome\":\"%s\",\"reason\":\"%s\"}\n",

@@ -152,7 +152,9 @@ run_done(void *ctx, enum status st)
     struct quarantine_run *run = ctx;
     struct call_sink *sink = run->sink;
     if (st != STATUS_OK) {
-        engine_text(sink, true, "huren: import: the quarantine: %s\n", status_text(st));
+        char why[ENGINE_ROOM_CHARS];
+        engine_text(sink, true, "huren: import: the quarantine: %s\n",
+                    engine_why(run->engine, st, why));
     }
     free(run);
     sink->done(sink->ctx, st == STATUS_OK ? 0 : 2);
@@ -160,7 +162,7 @@ run_done(void *ctx, enum status st)
 
 static void
 queue(struct engine *e, const struct call *call, struct call_sink *sink,
-      enum status (*write)(struct store_txn *txn, void *ctx))
+      enum store_purpose purpose, enum status (*write)(struct store_txn *txn, void *ctx))
 {
     struct quarantine_run *run = calloc(1, sizeof *run);
     if (run == NULL) {
@@ -176,20 +178,20 @@ queue(struct engine *e, const struct call *call, struct call_sink *sink,
     run->call = *call;
     run->sink = sink;
     run->job = (struct job){
-        .purpose = STORE_PUBLISH, .bytes = bytes, .write = write, .done = run_done, .ctx = run};
+        .purpose = purpose, .bytes = bytes, .write = write, .done = run_done, .ctx = run};
     engine_write(e, &run->job);
 }
 
 void
 engine_quarantine_call(struct engine *e, const struct call *call, struct call_sink *sink)
 {
-    queue(e, call, sink, write_put);
+    queue(e, call, sink, STORE_PUBLISH, write_put);
 }
 
 void
 engine_quarantine_drop_call(struct engine *e, const struct call *call, struct call_sink *sink)
 {
-    queue(e, call, sink, write_drop);
+    queue(e, call, sink, STORE_EXCHANGE, write_drop); /* it gives room back */
 }
 
 /* Send one record under "<hash> <file>", the name made fit to be shown. */

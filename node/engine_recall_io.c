@@ -76,7 +76,7 @@ static void
 store_done(void *ctx, enum status st)
 {
     struct recall_job *j = ctx;
-    if (st != STATUS_OK && st != STATUS_UNAVAILABLE) {
+    if (st != STATUS_OK && st != STATUS_UNAVAILABLE && st != STATUS_NO_SPACE) {
         engine_say(j->network->engine, "%s: recalls: what was to be written: %s",
                    j->network->name, status_text(st));
     }

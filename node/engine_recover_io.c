@@ -388,7 +388,9 @@ word_done(void *ctx, enum status st)
     struct call_sink *sink = j->sink;
     const char *what = j->retire ? "log retire" : "resume";
     if (st != STATUS_OK) {
-        engine_text(sink, true, "huren: %s: nothing was changed: %s\n", what, status_text(st));
+        char why[ENGINE_ROOM_CHARS];
+        engine_text(sink, true, "huren: %s: nothing was changed: %s\n", what,
+                    engine_why(n->engine, st, why));
     } else if (j->retire) {
         tell_retired(j);
         n->pub = j->next;

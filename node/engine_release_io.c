@@ -273,8 +273,9 @@ release_done(void *ctx, enum status st)
     struct release_run *run = ctx;
     int exit_code = 0;
     if (st != STATUS_OK) {
+        char why[ENGINE_ROOM_CHARS];
         engine_text(run->sink, true, "huren: release: nothing was changed: %s\n",
-                    status_text(st));
+                    engine_why(run->network->engine, st, why));
         exit_code = 2;
     } else if (json_array_size(run->lines) == 0 && !run->list) {
         engine_text(run->sink, true,

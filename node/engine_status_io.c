@@ -180,8 +180,7 @@ wire_json(const struct engine *e)
 static json_t *
 status_json(struct engine *e)
 {
-    struct store_space space;
-    json_t *o = json_object();
+    json_t *o = json_object(), *space = engine_space_json(e);
     json_object_set_new(o, "institution", json_string(e->institution));
     json_object_set_new(o, "running", json_boolean(e->daemon));
     json_t *networks = json_array();
@@ -190,12 +189,8 @@ status_json(struct engine *e)
     }
     json_object_set_new(o, "networks", networks);
     json_object_set_new(o, "wire", wire_json(e));
-    if (store_space(e->store, &space) == STATUS_OK) {
-        json_object_set_new(
-            o, "space",
-            json_pack("{s:I,s:I,s:i,s:b}", "used_bytes", (json_int_t)space.used_bytes,
-                      "free_bytes", (json_int_t)space.free_bytes, "used_percent",
-                      (int)space.used_percent, "publishing_stops", space.publishing_stops));
+    if (space != NULL) {
+        json_object_set_new(o, "space", space);
     }
     return o;
 }
@@ -329,19 +324,13 @@ engine_status_call(struct engine *e, const struct call *call, struct call_sink *
         engine_text(sink, false, "%s\n", text == NULL ? "{}" : text);
         free(text);
     } else {
-        json_t *space = json_object_get(o, "space");
         json_t *networks = json_object_get(o, "networks");
         engine_text(sink, false, "%s, %s\n", e->institution,
                     e->daemon ? "daemon running" : "no daemon running (huren serve starts it)");
         for (size_t i = 0; i < json_array_size(networks); i++) {
             print_network(sink, json_array_get(networks, i));
         }
-        json_int_t used = json_integer_value(json_object_get(space, "used_percent"));
-        engine_text(sink, false,
-                    "space: %" JSON_INTEGER_FORMAT " bytes used, %" JSON_INTEGER_FORMAT
-                    " %%%s\n",
-                    json_integer_value(json_object_get(space, "used_bytes")), used,
-                    used >= 80 ? ", WARNING: nearly full" : "");
+        engine_space_print(sink, json_object_get(o, "space"));
     }
     json_decref(o);
     sink->done(sink->ctx, 0);
