@@ -159,7 +159,8 @@ engine_drop_jobs(struct engine *e)
 /* ---- signing ---- */
 
 /* Sign the committed head of one log, from a new snapshot: each new leaf is
- * hashed again from its bytes, the root from the tiles (DESIGN 6). */
+ * hashed again from its bytes, the root from the tiles (DESIGN 6).  STATUS_NOT_YET: it is
+ * empty, there is nothing to sign. */
 static enum status
 sign_log(struct network *n, struct own_log *log)
 {
@@ -173,6 +174,7 @@ sign_log(struct network *n, struct own_log *log)
         return st;
     }
     st = store_log_get(txn, log->id, &row);
+    st = st == STATUS_OK && row.size == 0 ? STATUS_NOT_YET : st;
     for (uint64_t i = log->signed_size; st == STATUS_OK && i < row.size; i += got) {
         /* Reading hashes each entry and compares it with its leaf in the tree. */
         st = store_entries_get(txn, log->id, i, TILE_HASHES, entries, &got);
@@ -257,6 +259,10 @@ sign_and_tell(struct network *n, struct own_log *log, int64_t now_ms)
     }
     enum status st = sign_log(n, log);
     log->signed_ms = now_ms;
+    if (st == STATUS_NOT_YET) { /* its first entry was not committed */
+        log->dirty = false;
+        return;
+    }
     if (st != STATUS_OK) {
         engine_say(n->engine, "%s: not signed: %s; run huren audit verify", log->origin,
                    status_text(st));
