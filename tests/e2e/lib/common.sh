@@ -19,7 +19,7 @@ export ASAN_OPTIONS="log_path=$work/sanitizer" UBSAN_OPTIONS="log_path=$work/san
 export TSAN_OPTIONS="log_path=$work/sanitizer:exitcode=0"
 
 finish() {
-    local status=$? pid
+    local status=$? pid small
     set +e
     for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
     for pid in "${started[@]}"; do wait "$pid" 2>/dev/null; done
@@ -37,7 +37,7 @@ finish() {
     else
         echo "$scenario: ok"
     fi
-    mountpoint -q "$A/h1" 2>/dev/null && umount "$A/h1"
+    for small in "$A/h1" "$work/net/h2"; do mountpoint -q "$small" 2>/dev/null && umount "$small"; done
     # The folder is kept for a look when asked for.
     [ -n "${HR_KEEP:-}" ] && echo "kept: $work" || rm -rf "$work"
     exit "$status"

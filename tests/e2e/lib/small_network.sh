@@ -42,7 +42,7 @@ version: 1
 valid_days: 365
 packs:
   - {id: hubei-2023, hash: embedded, in_force_from: 2024-01-01}
-settings: {look_back_days: 400, cosign_s: 1, replication: full}
+settings: {look_back_days: 400, cosign_s: 1, replication: ${HR_REPLICATION:-full}}
 END
         for kind in root members quality policy; do
             "$HUREN" --home "$dir/authority" charter build $kind $kind.yaml -o $kind.charter &&
