@@ -6,6 +6,7 @@
 #include "node/control.h"
 #include "node/engine.h"
 #include "node/home_io.h"
+#include "proto/jsonwhole.h"
 
 enum { TURN_MS = 1000, RECEIPT_WAIT_MS = 2000, ERROR_CHARS = 512 };
 
@@ -30,6 +31,7 @@ plain_text(void *ctx, bool err, const char *text, size_t n)
         p->to->text(p->to->ctx, err, text, n);
         return;
     }
+    p->cli->said = p->cli->said || err;
     FILE *f = err ? p->cli->err : p->cli->out;
     fwrite(text, 1, n, f);
     fflush(f);
@@ -94,6 +96,10 @@ caller_run(struct caller *c, const struct call *call, struct call_sink *sink)
 {
     struct plain p = {.cli = c->cli, .to = sink, .exit_code = CLI_TROUBLE};
     struct call_sink own = {&p, plain_text, plain_blob, plain_done};
+    if (call->args == NULL ||
+        json_whole_mark() != c->cli->mark) { /* half of what was asked is not it */
+        return cli_error(c->cli, CLI_TROUBLE, "%s", status_text(STATUS_NO_MEMORY));
+    }
     if (c->engine != NULL) {
         return run_here(c, call, &p, &own);
     }

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "proto/jsonwhole.h"
+
 enum {
     WORD_CHARS_MAX = 32, /* of a word that may be a slip of the fingers */
     MESSAGE_CHARS_MAX = 2048,
@@ -99,6 +101,7 @@ cli_error(struct cli *cli, int exit_code, const char *format, ...)
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
     make_printable(message);
+    cli->said = true;
     if (cli->command != NULL) {
         fprintf(cli->err, "huren: %s: %s\n", cli->command, message);
     } else {
@@ -211,7 +214,8 @@ cli_main(const struct cli_command *commands, int argc, char **argv, const char *
                       .json = false,
                       .out = out,
                       .err = err,
-                      .command = NULL};
+                      .command = NULL,
+                      .mark = json_whole_mark()};
     bool help = false;
     if (!take_global_options(&cli, &argc, argv, &help)) {
         return CLI_TROUBLE;
@@ -230,6 +234,10 @@ cli_main(const struct cli_command *commands, int argc, char **argv, const char *
         fputs(command->help, out);
     } else {
         code = command->run(&cli, argc - 1, argv + 1);
+    }
+    if (json_whole_mark() != cli.mark && (code != CLI_TROUBLE || !cli.said)) {
+        /* Part of an answer is none. */
+        return cli_error(&cli, CLI_TROUBLE, "%s", status_text(STATUS_NO_MEMORY));
     }
     if (fflush(out) != 0 || ferror(out)) { /* a full disk must not look like an answer */
         return cli_error(&cli, CLI_TROUBLE, "cannot write the output");

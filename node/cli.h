@@ -21,6 +21,8 @@ struct cli {
     FILE *out;           /* answers */
     FILE *err;           /* errors and progress */
     const char *command; /* name of the running command, for messages */
+    bool said;           /* an error was written */
+    unsigned long mark;  /* json_whole_mark: of what jansson lacked since, nobody was told */
 };
 
 /* A command: argv[0] is its name, argv[argc] is NULL; --home, --json and

@@ -196,10 +196,9 @@ explain_one(struct cli *cli, const struct policy_set *set, const char *line, siz
 {
     char error[256] = "";
     char *page = NULL;
-    json_t *input = policy_json_parse(line, bytes, error, sizeof error);
-    enum status st = input == NULL
-                         ? STATUS_MALFORMED
-                         : explain_input(set, input, options, &page, error, sizeof error);
+    json_t *input;
+    enum status st = policy_json_parse(line, bytes, &input, error, sizeof error);
+    st = st == STATUS_OK ? explain_input(set, input, options, &page, error, sizeof error) : st;
     json_decref(input);
     if (st != STATUS_OK) {
         cli_error(cli, CLI_TROUBLE, "line %zu: %s", number,

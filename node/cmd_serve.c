@@ -7,6 +7,7 @@
 
 #include "node/cli.h"
 #include "node/engine.h"
+#include "proto/jsonwhole.h"
 
 enum { TURN_MS = 1000 };
 
@@ -83,6 +84,7 @@ cmd_serve(struct cli *cli, int argc, char **argv)
     bool failed = e->stop;
     say(failed ? "stopped: the store failed" : "stopped");
     engine_close(e);
+    cli->mark = json_whole_mark(); /* whose call it was has heard of it (control_io.c) */
     return failed ? CLI_TROUBLE : CLI_YES;
 }
 

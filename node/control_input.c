@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "node/control.h"
+#include "proto/jsonwhole.h"
 
 enum status
 control_bytes_add(struct control_bytes *b, struct view part, size_t bytes_max)
@@ -90,11 +91,12 @@ take_blob(struct control_input *in, const struct frame *f)
 static enum status
 take_run(struct control_input *in)
 {
+    unsigned long mark = json_whole_mark();
     json_t *args =
         json_loadb((const char *)in->args.bytes, in->args.count, JSON_REJECT_DUPLICATES, NULL);
     if (!json_is_object(args)) {
         json_decref(args);
-        return STATUS_MALFORMED;
+        return json_whole_mark() != mark ? STATUS_NO_MEMORY : STATUS_MALFORMED;
     }
     in->call = (struct call){
         .command = in->command, .args = args, .blobs = in->blobs, .blob_count = in->blob_count};

@@ -12,6 +12,8 @@
 #include "node/control_input.h"
 #include "node/loop_io.h"
 #include "node/net.h"
+#include "proto/jsonwhole.h"
+#include "proto/text.h"
 
 enum {
     URL_CHARS_MAX = sizeof((struct sockaddr_un *)0)->sun_path + 6,
@@ -31,7 +33,9 @@ struct control_conn {
     bool running; /* the handler has not called done */
     bool over;    /* closed, or to be closed: nothing more is sent */
     bool sending;
-    bool cut; /* the answer was too large */
+    bool cut;           /* the answer was too large */
+    bool no_memory;     /* for a part of it */
+    unsigned long mark; /* json_whole_mark as the call began */
     struct call_sink sink;
     uint8_t in[IN_BYTES];
     uint8_t out[OUT_BYTES];
@@ -123,8 +127,10 @@ conn_tell(struct control_conn *c, enum control_kind kind, struct view name, stru
         if (c->over || c->cut) {
             return;
         }
-        if (frame_queue_add(&c->queue, &f) != STATUS_OK) {
+        enum status st = frame_queue_add(&c->queue, &f);
+        if (st != STATUS_OK) {
             c->cut = true; /* done will say so */
+            c->no_memory = c->no_memory || st == STATUS_NO_MEMORY;
             return;
         }
         raw.bytes = raw.bytes == NULL ? NULL : raw.bytes + f.raw.count;
@@ -155,20 +161,25 @@ static void
 sink_done(void *ctx, int exit_code)
 {
     static const char too_large[] = "huren: the answer is too large for one call\n";
+    static const char no_memory[] = "huren: out of memory: the answer may lack something\n";
     struct control_conn *c = ctx;
     assert(c->running);
     c->running = false;
     struct view none = {NULL, 0};
-    if (c->cut) {
+    bool lacks = c->no_memory || json_whole_mark() != c->mark;
+    if (c->cut || lacks) {
+        const char *why = lacks ? no_memory : too_large;
         c->cut = false;
         c->queue.bytes_max += 4096; /* room for the end of a full queue */
-        conn_tell(c, CONTROL_ERR, none,
-                  (struct view){(const uint8_t *)too_large, sizeof too_large - 1});
+        conn_tell(c, CONTROL_ERR, none, text_view(why));
         exit_code = 2;
     }
     uint8_t code = (uint8_t)exit_code;
     c->queue.bytes_max += 4096;
     conn_tell(c, CONTROL_DONE, none, (struct view){&code, 1});
+    if (c->cut) { /* else the command waits for ever */
+        conn_close(c);
+    }
     conn_free_if_over(c); /* else when the command has read all and hangs up */
 }
 
@@ -177,6 +188,7 @@ conn_run(struct control_conn *c)
 {
     struct control *k = c->control;
     c->running = true;
+    c->mark = json_whole_mark();
     c->sink = (struct call_sink){c, sink_text, sink_blob, sink_done};
     net_wake(k->net); /* net_run returns, so that the owner can go on with it */
     k->handler(k->ctx, &c->input.call, &c->sink);
@@ -538,7 +550,7 @@ control_call(const char *path, const struct call *call, struct call_sink *sink)
     if (st != STATUS_OK) {
         return st;
     }
-    char *args = json_dumps(call->args, JSON_COMPACT | JSON_SORT_KEYS);
+    char *args = json_whole_text(call->args, JSON_COMPACT | JSON_SORT_KEYS, json_whole_mark());
     struct view text = {(const uint8_t *)args, args == NULL ? 0 : strlen(args)};
     if (args == NULL) {
         st = STATUS_NO_MEMORY;

@@ -5,6 +5,7 @@
 
 #include "policy/text.h"
 #include "proto/civil.h"
+#include "proto/jsonwhole.h"
 #include "proto/text.h"
 
 enum { CHINA_OFFSET_S = 8 * 3600, DAY_S = 86400 };
@@ -304,8 +305,8 @@ quality(const struct making *g, const char *item)
     return o;
 }
 
-json_t *
-decision_marks(const Hr__Report *report, const Hr__Item *item)
+static json_t *
+marks(const Hr__Report *report, const Hr__Item *item)
 {
     json_t *list = json_array();
     bool others = false;
@@ -321,6 +322,13 @@ decision_marks(const Hr__Report *report, const Hr__Item *item)
         }
     }
     return list;
+}
+
+json_t *
+decision_marks(const Hr__Report *report, const Hr__Item *item)
+{
+    unsigned long mark = json_whole_mark();
+    return json_whole(marks(report, item), mark);
 }
 
 const char *
@@ -355,7 +363,7 @@ result(const struct decision_case *k, const Hr__Report *report, const Hr__Item *
     json_t *o = json_object();
     set_bounded(o, "examined_at", examined_text(report, item), TIME_BYTES_MAX);
     set_text(o, "status", decision_status(report, item));
-    json_object_set_new(o, "marks", decision_marks(report, item));
+    json_object_set_new(o, "marks", marks(report, item));
     set_yes_no(o, "mark_note", report->mark_note);
     set_yes_no(o, "images", report->images);
     if (item->method[0] != '\0') {
@@ -454,14 +462,16 @@ decision_quality(const struct charter *c, const char *issuer, const char *item, 
 {
     struct decision_case k = {.issuer = issuer}; /* whether it is stale is not the question */
     struct making g = {.c = c, .k = &k, .pack = ""};
+    unsigned long mark = json_whole_mark();
     set_dates(&g, at_s, examined_at);
-    return quality(&g, item);
+    return json_whole(quality(&g, item), mark);
 }
 
 json_t *
 decision_input(const struct charter *c, const struct decision_case *k, const char *pack,
                const Hr__Report *report, const Hr__Item *item)
 {
+    unsigned long mark = json_whole_mark();
     json_t *o = json_object();
     struct making g = {.c = c, .k = k, .pack = pack};
     char at[26];
@@ -493,5 +503,5 @@ decision_input(const struct charter *c, const struct decision_case *k, const cha
     if (json_is_object(k->doctor)) {
         json_object_set_new(o, "doctor", doctor(k->doctor));
     }
-    return o;
+    return json_whole(o, mark); /* a fact that is left out would be decided and recorded */
 }

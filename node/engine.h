@@ -389,6 +389,10 @@ MUST_USE enum status engine_publisher(struct network *n, struct store_txn *txn,
 MUST_USE enum status engine_txn_flush(struct engine *e, struct store_txn *txn);
 void engine_txn_drop(struct engine *e);
 
+/* One line of JSON to a sink.  That it lacks something for want of memory makes the call
+ * fail in the end (jsonwhole.h; cli.c, control_io.c). */
+void engine_json(struct call_sink *sink, const json_t *o);
+
 /* Text to a sink. */
 __attribute__((format(printf, 3, 4))) void engine_text(struct call_sink *sink, bool err,
                                                        const char *format, ...);

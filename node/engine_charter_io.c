@@ -129,9 +129,7 @@ print_step(const struct adopt_run *run, const struct charter_step *s)
             json_pack("{s:s,s:s,s:I,s:s,s:s,s:s}", "network", h->network, "kind",
                       charter_kind_text(h->kind), "version", (json_int_t)version, "result",
                       word, "status", status_text(s->status), "reason", s->reason);
-        char *text = json_dumps(o, JSON_COMPACT);
-        engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-        free(text);
+        engine_json(run->sink, o);
         json_decref(o);
     } else if (ok) {
         engine_text(run->sink, false, "%s %llu of %s: %s%s%s\n", charter_kind_text(h->kind),

@@ -281,9 +281,7 @@ tell_rows(const struct impact_run *run)
     for (size_t i = 0; i < count; i++) {
         if (run->json) {
             json_t *o = impact_json(&rows[i]);
-            char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
-            engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-            free(text);
+            engine_json(run->sink, o);
             json_decref(o);
             continue;
         }
@@ -354,9 +352,7 @@ tell_json(const struct impact_run *run)
                           (json_int_t)s->recognized, "untold", (json_int_t)s->untold, "listed",
                           (json_int_t)(s->count < IMPACT_ROWS_MAX ? s->count : IMPACT_ROWS_MAX),
                           "missing", missing_json(run));
-    char *text = json_dumps(o, JSON_COMPACT);
-    engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-    free(text);
+    engine_json(run->sink, o);
     json_decref(o);
 }
 

@@ -73,6 +73,16 @@ engine_text(struct call_sink *sink, bool err, const char *format, ...)
     }
 }
 
+void
+engine_json(struct call_sink *sink, const json_t *o)
+{
+    char *text = json_dumps(o, JSON_COMPACT);
+    const char *line = text == NULL ? "{}" : text;
+    sink->text(sink->ctx, false, line, strlen(line));
+    sink->text(sink->ctx, false, "\n", 1);
+    free(text);
+}
+
 struct network *
 engine_network(struct engine *e, const char *name)
 {
@@ -621,6 +631,7 @@ engine_open(const char *home, bool daemon, void (*say)(const char *line), struct
             char *error, size_t error_bytes)
 {
     *out = NULL;
+    error[0] = '\0';
     if (sodium_init() < 0) {
         snprintf(error, error_bytes, "libsodium cannot be started");
         return STATUS_IO;
@@ -648,6 +659,9 @@ engine_open(const char *home, bool daemon, void (*say)(const char *line), struct
     if (st == STATUS_OK) {
         *out = e;
         e = NULL;
+    }
+    if (st != STATUS_OK && error[0] == '\0') {
+        snprintf(error, error_bytes, "opening %s: %s", home, status_text(st));
     }
     engine_close(e);
     return st;

@@ -512,12 +512,7 @@ engine_lookup_print(struct lookup_run *run)
         send_evidence(run);
     }
     if (run->json) {
-        char *text = json_dumps(o, JSON_COMPACT);
-        if (text != NULL) {
-            run->sink->text(run->sink->ctx, false, text, strlen(text));
-            run->sink->text(run->sink->ctx, false, "\n", 1);
-        }
-        free(text);
+        engine_json(run->sink, o);
     } else {
         print_text(run->sink, o);
     }

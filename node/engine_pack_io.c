@@ -425,9 +425,7 @@ print_file(const struct adopt_run *run, size_t i)
                               (json_int_t)f->version, "annex", f->annex, "address", hex,
                               "result", good ? "adopted" : "refused", "status", status_text(st),
                               "reason", run->why[i]);
-        char *text = json_dumps(o, JSON_COMPACT);
-        engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-        free(text);
+        engine_json(run->sink, o);
         json_decref(o);
     } else if (good) {
         engine_text(run->sink, false,

@@ -122,11 +122,7 @@ print_case(struct recall_reading *r, const struct recall_case *c, enum recall_ju
             (json_int_t)c->leaf, "by", (json_int_t)c->by, "relied_at", time_json(c->relied_ms),
             "told_at", time_json(c->told_ms), "heard_at", time_json(c->heard_ms),
             "acknowledged_at", time_json(c->acknowledged_ms));
-        char *text = json_dumps(o, JSON_COMPACT);
-        if (text != NULL) {
-            engine_text(r->sink, false, "%s\n", text);
-        }
-        free(text);
+        engine_json(r->sink, o);
         json_decref(o);
         return;
     }

@@ -209,12 +209,7 @@ static void
 print(struct call_sink *sink, bool json, json_t *o)
 {
     if (json) {
-        char *text = json_dumps(o, JSON_COMPACT);
-        if (text != NULL) {
-            sink->text(sink->ctx, false, text, strlen(text));
-            sink->text(sink->ctx, false, "\n", 1);
-        }
-        free(text);
+        engine_json(sink, o);
     } else if (strcmp(text_of(o, "side"), "told") == 0) {
         print_told(sink, o);
     } else {

@@ -239,9 +239,7 @@ print_lines(struct release_run *run)
     json_array_foreach(run->lines, i, o)
     {
         if (run->json) {
-            char *text = json_dumps(o, JSON_COMPACT);
-            engine_text(run->sink, false, "%s\n", text == NULL ? "{}" : text);
-            free(text);
+            engine_json(run->sink, o);
             continue;
         }
         char id[300] = "";

@@ -320,9 +320,7 @@ engine_status_call(struct engine *e, const struct call *call, struct call_sink *
 {
     json_t *o = status_json(e);
     if (json_is_true(json_object_get(call->args, "json"))) {
-        char *text = json_dumps(o, JSON_COMPACT);
-        engine_text(sink, false, "%s\n", text == NULL ? "{}" : text);
-        free(text);
+        engine_json(sink, o);
     } else {
         json_t *networks = json_object_get(o, "networks");
         engine_text(sink, false, "%s, %s\n", e->institution,

@@ -9,6 +9,7 @@
 #include "node/decision_input.h"
 #include "node/evidence_format.h"
 #include "node/evidence_impl.h"
+#include "proto/jsonwhole.h"
 #include "proto/log.pb-c.h"
 #include "proto/text.h"
 
@@ -442,6 +443,7 @@ evidence_check(struct view file, const struct charter_document *root,
     k->policy = policy;
     k->now_s = now_s;
     pb_arena_init(&k->arena, memory, ARENA_BYTES, HEAP_BYTES_MAX);
+    unsigned long mark = json_whole_mark();
     if (file.count > EVIDENCE_BYTES_MAX) {
         st = evidence_no(k, STATUS_TOO_BIG, "over %d bytes, which no evidence takes",
                          EVIDENCE_BYTES_MAX);
@@ -449,6 +451,11 @@ evidence_check(struct view file, const struct charter_document *root,
         st = evidence_no(k, STATUS_UNSUPPORTED, "not an evidence file of a version known here");
     } else {
         st = check_all(k, file, root);
+    }
+    if (k->no_memory || json_whole_mark() != mark) {
+        json_decref(found->json);
+        found->json = NULL;
+        st = evidence_no(k, STATUS_NO_MEMORY, "%s", status_text(STATUS_NO_MEMORY));
     }
     charter_free(k->charter);
     for (size_t i = 0; k->documents != NULL && i < k->document_count; i++) {

@@ -49,7 +49,7 @@ take_annex(const struct checking *k, const Hr__PolicyRow *row, int64_t at_s,
  * added (moment, order, doctor, encounter, doubts) is its own and is taken as it
  * stands.  `item` is a row of `report`. */
 static bool
-is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
+is_as_proven(struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
              const Hr__PolicyRow *policy, const Hr__Report *report, const Hr__Item *item)
 {
     struct civil t;
@@ -81,6 +81,7 @@ is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json
     }
     size_t count = 0;
     char *bytes = made == NULL ? NULL : policy_json_canonical(made, &count);
+    k->no_memory = k->no_memory || bytes == NULL;
     bool same =
         bytes != NULL && count == d->input.len && memcmp(bytes, d->input.data, count) == 0;
     free(bytes);
@@ -89,7 +90,7 @@ is_as_proven(const struct checking *k, const Hr__EvidenceDecision *d, const json
 }
 
 static bool
-facts_hold(const struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
+facts_hold(struct checking *k, const Hr__EvidenceDecision *d, const json_t *given,
            const Hr__PolicyRow *policy)
 {
     if (k->report == NULL) {
@@ -114,14 +115,15 @@ facts_hold(const struct checking *k, const Hr__EvidenceDecision *d, const json_t
 
 /* Decide again; false: it comes out differently. */
 static bool
-replays(const struct checking *k, const Hr__EvidenceDecision *d, size_t pack,
-        const json_t *given)
+replays(struct checking *k, const Hr__EvidenceDecision *d, size_t pack, const json_t *given)
 {
     struct policy_arena arena = {0};
     struct hr_policy_input input;
     struct hr_decision decision;
     bool same = false;
-    if (policy_input_from_json(given, &arena, &input) == STATUS_OK) {
+    enum status st = policy_input_from_json(given, &arena, &input);
+    k->no_memory = k->no_memory || st == STATUS_NO_MEMORY;
+    if (st == STATUS_OK) {
         hr_decide(policy_set_pack(k->policy, pack), policy_set_catalog(k->policy), &input,
                   &decision);
         same = strcmp(hr_verdict_name(decision.verdict), d->verdict) == 0 &&
@@ -206,14 +208,16 @@ check_decision(struct checking *k, const Hr__EvidenceDecision *d, json_t *list, 
             "a decision in the file is by a pack that this charter does not have");
     }
     char error[160];
-    json_t *given =
-        d->input.len > ENTRY_BYTES_MAX
-            ? NULL
-            : policy_json_parse((const char *)d->input.data, d->input.len, error, sizeof error);
-    if (given == NULL) {
-        return evidence_no(k, STATUS_MALFORMED, "a decision in the file is not readable");
+    json_t *given = NULL;
+    enum status st = d->input.len > ENTRY_BYTES_MAX
+                         ? STATUS_MALFORMED
+                         : policy_json_parse((const char *)d->input.data, d->input.len, &given,
+                                             error, sizeof error);
+    if (st != STATUS_OK) {
+        return evidence_no(k, st, "%s",
+                           st == STATUS_NO_MEMORY ? status_text(st)
+                                                  : "a decision in the file is not readable");
     }
-    enum status st = STATUS_OK;
     size_t pack = decision_pack(k->policy, row);
     if (!facts_hold(k, d, given, row)) {
         st = evidence_no(k, STATUS_BAD_PROOF,

@@ -24,6 +24,7 @@ struct checking {
     struct evidence_found *found;
     json_t *missing; /* what of packs and annexes would be needed, and is not here */
     char *reason;
+    bool no_memory; /* what looks like a difference may be none */
 };
 
 /* Write the reason, return the status. */

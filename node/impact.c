@@ -9,6 +9,7 @@
 #include "node/decision_input.h"
 #include "node/origin.h"
 #include "proto/civil.h"
+#include "proto/jsonwhole.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
 #include "proto/text.h"
@@ -221,8 +222,10 @@ compare(struct impact *m, const struct policy_set *policy, const Hr__Decided *d,
     }
     const struct hr_pack *pack = policy_set_pack(policy, at);
     enum status st = decide(pack, policy, input, &before);
+    if (st == STATUS_OK && json_object_set(input, "quality", today) != 0) {
+        st = STATUS_NO_MEMORY;
+    }
     if (st == STATUS_OK) {
-        json_object_set(input, "quality", today);
         st = decide(pack, policy, input, &after);
     }
     if (st != STATUS_OK) {
@@ -247,14 +250,23 @@ take_decided(struct impact *m, const struct policy_set *policy, const Hr__Decide
         row->before < HR_MAY) {
         return STATUS_OK; /* nothing was recognized */
     }
-    json_t *input =
-        policy_json_parse((const char *)d->input.data, d->input.len, error, sizeof error);
+    json_t *input;
+    enum status st = policy_json_parse((const char *)d->input.data, d->input.len, &input, error,
+                                       sizeof error);
     json_t *held = json_object_get(input, "quality");
-    enum status st = STATUS_OK;
+    if (st == STATUS_NO_MEMORY) {
+        return st;
+    }
+    st = STATUS_OK;
     if (!json_is_object(input)) {
         m->totals.unreadable++;
     } else if (json_is_object(held)) {
+        unsigned long mark = json_whole_mark();
         json_t *today = quality_today(m, input);
+        if (json_whole_mark() != mark) {
+            json_decref(input);
+            return STATUS_NO_MEMORY;
+        }
         m->totals.decisions++;
         if (today == NULL) {
             m->totals.unreadable++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "node/cli.h"
+#include "proto/jsonwhole.h"
 
 #define COMMAND(name, summary) {#name, cmd_##name, summary, cmd_##name##_help},
 static const struct cli_command commands[] = {
@@ -14,6 +15,7 @@ static const struct cli_command commands[] = {
 int
 main(int argc, char **argv)
 {
+    (void)json_whole_mark();
     if (sodium_init() < 0) {
         fputs("huren: no source of random bytes\n", stderr);
         return CLI_TROUBLE;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/jsonwhole.h"
 #include "proto/text.h"
 
 static void
@@ -80,7 +81,7 @@ patient_json(const struct normalised *n)
     return o;
 }
 
-static void
+static bool
 set_source(json_t *o, const struct normalised *n)
 {
     size_t room = strlen(n->file) * 8 + 32; /* text_show makes at most <FF> of a byte */
@@ -91,14 +92,16 @@ set_source(json_t *o, const struct normalised *n)
         set(o, "source", source);
         free(source);
     }
+    return source != NULL;
 }
 
 char *
 normalised_json(const struct normalised *n)
 {
     const Hr__Report *r = n->report;
+    unsigned long mark = json_whole_mark();
     json_t *o = json_object(), *items = json_array(), *warnings = json_array();
-    set_source(o, n);
+    bool whole = set_source(o, n);
     set(o, "report_id", r->report_id);
     set(o, "kind", r->kind);
     set(o, "status", r->status);
@@ -145,7 +148,7 @@ normalised_json(const struct normalised *n)
         (void)json_array_append_new(warnings, json_string(line));
     }
     (void)json_object_set_new(o, "warnings", warnings);
-    char *text = json_dumps(o, JSON_COMPACT);
+    char *text = whole ? json_whole_text(o, JSON_COMPACT, mark) : NULL;
     json_decref(o);
     return text;
 }

@@ -75,9 +75,9 @@ pack_vectors_run(const struct hr_pack *pack, const struct hr_catalog *catalog,
         const char *start = (const char *)vectors.bytes + at;
         const char *newline = memchr(start, '\n', vectors.count - at);
         size_t size = newline == NULL ? vectors.count - at : (size_t)(newline - start);
-        json_t *vector = policy_json_parse(start, size, why, sizeof why);
-        enum status st =
-            vector == NULL ? STATUS_MALFORMED : run_one(pack, catalog, vector, why, sizeof why);
+        json_t *vector;
+        enum status st = policy_json_parse(start, size, &vector, why, sizeof why);
+        st = st == STATUS_OK ? run_one(pack, catalog, vector, why, sizeof why) : st;
         json_decref(vector);
         line++;
         at += size + 1;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/jsonwhole.h"
+
 /* ---- JSON text ---------------------------------------------------------------- */
 
 /* Numbers that do not fit are unknown, like any other member that cannot be
@@ -41,24 +43,33 @@ blank_huge_numbers(char *text, size_t bytes)
     }
 }
 
-json_t *
-policy_json_parse(const char *json, size_t bytes, char *error, size_t error_bytes)
+enum status
+policy_json_parse(const char *json, size_t bytes, json_t **out, char *error, size_t error_bytes)
 {
+    unsigned long mark = json_whole_mark();
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
     json_error_t bad;
     if (bytes > JSON_BYTES_MAX) {
         snprintf(error, error_bytes, "text is longer than %d bytes", JSON_BYTES_MAX);
-        return NULL;
+        *out = NULL;
+        return STATUS_MALFORMED;
     }
     json_t *value = json_loadb(json, bytes, flags, &bad);
+    bool no_copy = false;
     if (value == NULL && json_error_code(&bad) == json_error_numeric_overflow) {
         char *copy = malloc(bytes + 1);
+        no_copy = copy == NULL;
         if (copy != NULL) {
             memcpy(copy, json, bytes);
             blank_huge_numbers(copy, bytes);
             value = json_loadb(copy, bytes, flags, &bad);
             free(copy);
         }
+    }
+    *out = json_whole(value, mark);
+    if (no_copy || json_whole_mark() != mark) {
+        snprintf(error, error_bytes, "%s", status_text(STATUS_NO_MEMORY));
+        return STATUS_NO_MEMORY;
     }
     if (value == NULL) {
         /* jansson quotes what it read, which may name a patient: the place and
@@ -72,13 +83,14 @@ policy_json_parse(const char *json, size_t bytes, char *error, size_t error_byte
         }
         snprintf(error, error_bytes, "is not JSON: %s at byte %d", bad.text, bad.position);
     }
-    return value;
+    return value == NULL ? STATUS_MALFORMED : STATUS_OK;
 }
 
 char *
 policy_json_canonical(const json_t *json, size_t *bytes)
 {
-    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    unsigned long mark = json_whole_mark();
+    char *text = json_whole_text(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY, mark);
     *bytes = text == NULL ? 0 : strlen(text);
     return text;
 }
@@ -220,6 +232,7 @@ json_t *
 policy_decision_to_json(const struct hr_pack *pack, const struct hr_policy_input *input,
                         const struct hr_decision *d)
 {
+    unsigned long mark = json_whole_mark();
     json_t *settle;
     json_t *unknown = unknown_json(d, &settle);
     json_t *obligations = json_pack(
@@ -230,7 +243,7 @@ policy_decision_to_json(const struct hr_pack *pack, const struct hr_policy_input
             ? json_null()
             : json_pack("{s:o, s:o}", "if_recognized", text_json(d->fee_if_recognized->name),
                         "if_repeated", text_json(d->fee_if_repeated->name));
-    return json_pack(
+    json_t *whole = json_pack(
         "{s:o, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pack",
         text_json(hr_pack_id(pack)), "verdict", hr_verdict_name(d->verdict), "at_best",
         hr_verdict_name(d->at_best), "unknown", unknown, "checks", checks_json(d), "default",
@@ -238,6 +251,7 @@ policy_decision_to_json(const struct hr_pack *pack, const struct hr_policy_input
         hr_repeat_name(d->repeat), "reason", reason_json(pack, input, d), "obligations",
         obligations, "billing", billing, "settle", settle, "rules", rules_json(pack, d),
         "scopes", scopes_json(pack, d), "duties", duty_rules_json(d));
+    return json_whole(whole, mark);
 }
 
 static enum status
@@ -292,6 +306,7 @@ policy_mark_object(const struct policy_set *set, const json_t *input, json_t **o
     const struct hr_pack *pack;
     struct policy_arena arena = {NULL};
     struct hr_policy_input facts;
+    unsigned long before = json_whole_mark();
     *out = NULL;
     enum status st = find_pack(set, input, &pack);
     json_t *whole = st == STATUS_OK ? policy_set_complete(set, input) : NULL;
@@ -308,6 +323,7 @@ policy_mark_object(const struct policy_set *set, const json_t *input, json_t **o
                          text_json(m.footnote), "alternative_footnote",
                          text_json(m.alternative_footnote), "place", text_json(m.place), "pack",
                          text_json(hr_pack_id(pack)), "rule", rule_json(&m.rule));
+        *out = json_whole(*out, before);
         st = *out == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     policy_arena_free(&arena);
@@ -339,11 +355,12 @@ from_text(const struct policy_set *set, const char *json, size_t bytes,
           json_t **out, char *error, size_t error_bytes)
 {
     *out = NULL;
-    json_t *input = policy_json_parse(json, bytes, error, error_bytes);
-    if (input == NULL) {
-        return STATUS_MALFORMED;
+    json_t *input;
+    enum status st = policy_json_parse(json, bytes, &input, error, error_bytes);
+    if (st != STATUS_OK) {
+        return st;
     }
-    enum status st = answer(set, input, out);
+    st = answer(set, input, out);
     if (st != STATUS_OK) {
         say_why(st, input, error, error_bytes);
     }

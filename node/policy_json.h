@@ -121,9 +121,11 @@ MUST_USE json_t *policy_decision_to_json(const struct hr_pack *pack,
                                          const struct hr_decision *decision);
 
 /* Parse one JSON text strictly (no duplicate members; at most JSON_BYTES_MAX),
- * the way inputs are parsed everywhere.  NULL, and one line in `error`. */
-MUST_USE json_t *policy_json_parse(const char *json, size_t bytes, char *error,
-                                   size_t error_bytes);
+ * the way inputs are parsed everywhere.  On failure NULL, and one line in `error`.
+ *
+ * STATUS_MALFORMED, STATUS_NO_MEMORY. */
+MUST_USE enum status policy_json_parse(const char *json, size_t bytes, json_t **out,
+                                       char *error, size_t error_bytes);
 
 /* Decide a parsed input with the pack that its member `pack` names, of the set.  The
  * input is completed first (policy_set_complete), also for the mark.

@@ -8,6 +8,7 @@
 #include "node/pack_vectors.h"
 #include "node/pack_yaml.h"
 #include "node/policy_json.h"
+#include "proto/jsonwhole.h"
 
 enum { PACKS_MAX = 64, ANNEXES_MAX = 64 };
 
@@ -149,11 +150,10 @@ policy_set_load_embedded(struct policy_set **out, char *error, size_t error_byte
 {
     char folder[256];
     *out = NULL;
+    error[0] = '\0';
     struct policy_set *set = calloc(1, sizeof *set);
-    if (set == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    enum status st = load_catalog(set, error, error_bytes);
+    enum status st = set == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    st = st == STATUS_OK ? load_catalog(set, error, error_bytes) : st;
     for (const struct embedded_file *f = embedded_files; st == STATUS_OK && f->path != NULL;
          f++) {
         if (!pack_folder(f->path, folder, sizeof folder)) {
@@ -163,6 +163,9 @@ policy_set_load_embedded(struct policy_set **out, char *error, size_t error_byte
         st = load_pack(set, &sources, embedded(folder, "vectors.jsonl"), error, error_bytes);
     }
     if (st != STATUS_OK) {
+        if (error[0] == '\0') {
+            snprintf(error, error_bytes, "%s", status_text(st));
+        }
         policy_set_free(set);
         return st;
     }
@@ -351,13 +354,10 @@ policy_set_complete(const struct policy_set *set, const json_t *input)
         }
         policy_annex_add(&all, policy_annex_find(annex, code));
     }
-    json_t *whole = json_copy(same);
-    json_t *says = policy_annex_json(all);
-    if (whole == NULL || says == NULL || json_object_set_new(whole, "annex", says) != 0) {
-        json_decref(whole);
-        return NULL;
-    }
-    return whole;
+    unsigned long mark = json_whole_mark();
+    json_t *whole = json_copy(same); /* which does not say what it left out */
+    json_object_set_new(whole, "annex", policy_annex_json(all));
+    return json_whole(whole, mark);
 }
 
 /* ---- built files --------------------------------------------------------------- */

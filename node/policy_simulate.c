@@ -229,16 +229,21 @@ replay(struct simulate *s, const Hr__Decided *d)
         s->totals.other_packs++;
         return STATUS_OK;
     }
-    json_t *json =
-        policy_json_parse((const char *)d->input.data, d->input.len, error, sizeof error);
+    json_t *json;
+    enum status st = policy_json_parse((const char *)d->input.data, d->input.len, &json, error,
+                                       sizeof error);
+    if (st == STATUS_NO_MEMORY) {
+        return st;
+    }
     if (!json_is_object(json)) {
         json_decref(json);
         s->totals.unreadable++;
         return STATUS_OK;
     }
     struct hr_text id = hr_pack_id(s->draft);
-    json_object_set_new(json, "pack", json_stringn(id.bytes, id.size));
-    enum status st = policy_input_from_json(json, &arena, &input);
+    st = json_object_set_new(json, "pack", json_stringn(id.bytes, id.size)) != 0
+             ? STATUS_NO_MEMORY
+             : policy_input_from_json(json, &arena, &input);
     if (st == STATUS_OK) {
         st = compare_decided(s, d, &input);
     } else if (st == STATUS_MALFORMED) {

@@ -24,6 +24,8 @@ IMPURE = {"time.h", "unistd.h", "pthread.h", "fcntl.h", "sys/stat.h", "sys/socke
 # policy sees libc's string and integer headers only; in node every file is pure
 # but the shells: *_io.c, cmd_*.c, main.c.
 POLICY_MAY = {"stdbool.h", "stddef.h", "stdint.h", "string.h", "assert.h", "limits.h"}
+# Once in a process jansson is told where to allocate.
+PURE_BUT = {("proto/jsonwhole.c", "pthread.h")}
 PURE = re.compile(r"^(policy|crypto|proto)/|^node/(?!.*_io\.)(?!cmd_)(?!main\.)[a-z0-9_]+\.[ch]$")
 
 bad = []
@@ -39,7 +41,7 @@ for folder, (ours, third) in MAY.items():
                 bad.append(f"{path}:{number}: {folder} may not include {root}")
             elif root in THIRD_PARTY and root not in third:
                 bad.append(f"{path}:{number}: {folder} may not use {root}")
-            elif PURE.match(str(path)) and name in IMPURE:
+            elif PURE.match(str(path)) and name in IMPURE and (str(path), name) not in PURE_BUT:
                 bad.append(f"{path}:{number}: pure file includes {name}")
             elif folder == "policy" and "/" not in name and name not in POLICY_MAY:
                 bad.append(f"{path}:{number}: policy may not include {name}")

@@ -52,9 +52,10 @@ vector_at(size_t n, const char *member)
     for (size_t i = 0; i < n; i++) {
         line = strchr(line, '\n') + 1;
     }
-    json_t *v =
-        policy_json_parse(line, (size_t)(strchr(line, '\n') - line), error, sizeof error);
-    assert_non_null(v);
+    json_t *v;
+    assert_int_equal(
+        policy_json_parse(line, (size_t)(strchr(line, '\n') - line), &v, error, sizeof error),
+        STATUS_OK);
     json_t *out = json_incref(json_object_get(v, member));
     json_decref(v);
     return out;

@@ -16,11 +16,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (set == NULL && policy_set_load_embedded(&set, error, sizeof error) != STATUS_OK) {
         abort();
     }
-    json_t *input = policy_json_parse((const char *)data, size, error, sizeof error);
-    if (input == NULL) {
+    json_t *input;
+    enum status st = policy_json_parse((const char *)data, size, &input, error, sizeof error);
+    if (st != STATUS_OK) {
         return 0;
     }
-    enum status st = policy_decide_object(set, input, &answer);
+    st = policy_decide_object(set, input, &answer);
     if (st == STATUS_OK) {
         size_t bytes;
         json_t *again = NULL;
