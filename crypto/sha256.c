@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <sodium.h>
 
@@ -26,12 +27,30 @@ static _Thread_local unsigned slot_hint;
 
 _Static_assert(HASH_BYTES == crypto_hash_sha256_BYTES, "one digest size");
 
+/* A library context of our own, once for the process; NULL without memory.  The default one
+ * faults at its first use when there was no memory to make it (OpenSSL 3.0). */
+static OSSL_LIB_CTX *
+library_get(void)
+{
+    static _Atomic(OSSL_LIB_CTX *) library;
+    OSSL_LIB_CTX *made, *held = atomic_load(&library);
+
+    if (held == NULL && (made = OSSL_LIB_CTX_new()) != NULL) {
+        if (atomic_compare_exchange_strong(&library, &held, made)) {
+            return made;
+        }
+        OSSL_LIB_CTX_free(made); /* Another thread was first. */
+    }
+    return held;
+}
+
 /* A fetched digest in a new context: what the one-shot calls do every time. */
 static EVP_MD_CTX *
 context_new(void)
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    EVP_MD *digest = EVP_MD_fetch(NULL, "SHA2-256", NULL);
+    OSSL_LIB_CTX *library = library_get();
+    EVP_MD_CTX *context = library == NULL ? NULL : EVP_MD_CTX_new();
+    EVP_MD *digest = context == NULL ? NULL : EVP_MD_fetch(library, "SHA2-256", NULL);
 
     if (context != NULL && (digest == NULL || EVP_DigestInit_ex2(context, digest, NULL) != 1)) {
         EVP_MD_CTX_free(context);
@@ -88,6 +107,7 @@ hash_pieces(struct slot *slot, const struct view *pieces, size_t count, struct h
             return;
         }
     }
+    ERR_clear_error(); /* libcrypto's words for want of memory are nobody's */
     crypto_hash_sha256_init(&state);
     for (size_t i = 0; i < count; i++) {
         crypto_hash_sha256_update(&state, pieces[i].bytes, pieces[i].count);
