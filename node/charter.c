@@ -113,22 +113,41 @@ struct loader {
     char *reason;
 };
 
-/* The root that follows `last`: signed by its keys and its own.
- * STATUS_OK (*out NULL: there is none) or STATUS_FORK. */
+/* Is `d` the root after `last`: signed by its keys and its own?
+ * STATUS_OK, STATUS_NO_MEMORY. */
+static enum status
+follows(const struct charter_document *last, const struct charter_document *d, bool *out)
+{
+    char ignored[CHARTER_REASON_CHARS];
+    enum status st = charter_check_signed(last, CHARTER_ROOT, d->note, "", ignored);
+    st = st == STATUS_OK ? charter_check_signed(d, CHARTER_ROOT, d->note, "", ignored) : st;
+    *out = false;
+    if (st != STATUS_OK) {
+        return st == STATUS_NO_MEMORY ? st : STATUS_OK;
+    }
+    return charter_root_follows(d, &last->head.hash, out);
+}
+
+/* The root that follows `last`.
+ * STATUS_OK (*out NULL: there is none), STATUS_FORK or STATUS_NO_MEMORY. */
 static enum status
 find_next_root(const struct loader *l, const struct charter_document *last,
                const struct charter_document **out)
 {
-    char ignored[CHARTER_REASON_CHARS];
     *out = NULL;
     for (size_t i = 0; i < l->count; i++) {
         const struct charter_document *d = l->docs[i];
+        bool next = false;
         if (d->head.kind != CHARTER_ROOT || !d->whole ||
             d->head.version != last->head.version + 1 ||
-            (*out != NULL && hash_equal(&(*out)->head.hash, &d->head.hash)) ||
-            charter_check_signed(last, CHARTER_ROOT, d->note, "", ignored) != STATUS_OK ||
-            charter_check_signed(d, CHARTER_ROOT, d->note, "", ignored) != STATUS_OK ||
-            !charter_root_follows(d, &last->head.hash)) {
+            (*out != NULL && hash_equal(&(*out)->head.hash, &d->head.hash))) {
+            continue;
+        }
+        enum status st = follows(last, d, &next);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        if (!next) {
             continue;
         }
         if (*out != NULL) {
@@ -143,19 +162,23 @@ find_next_root(const struct loader *l, const struct charter_document *last,
     return STATUS_OK;
 }
 
-/* The root that `first` names as the one before, or NULL. */
-static const struct charter_document *
-find_previous_root(const struct loader *l, const struct charter_document *first)
+/* The root that `first` names as the one before, or NULL.  STATUS_OK, STATUS_NO_MEMORY. */
+static enum status
+find_previous_root(const struct loader *l, const struct charter_document *first,
+                   const struct charter_document **out)
 {
-    for (size_t i = 0; i < l->count; i++) {
+    enum status st = STATUS_OK;
+    *out = NULL;
+    for (size_t i = 0; st == STATUS_OK && *out == NULL && i < l->count; i++) {
         const struct charter_document *d = l->docs[i];
+        bool names = false;
         if (d->head.kind == CHARTER_ROOT && d->whole &&
-            d->head.version + 1 == first->head.version &&
-            charter_root_follows(first, &d->head.hash)) {
-            return d;
+            d->head.version + 1 == first->head.version) {
+            st = charter_root_follows(first, &d->head.hash, &names);
         }
+        *out = names ? d : NULL;
     }
-    return NULL;
+    return st;
 }
 
 /* Walk up and down from the trusted root. */
@@ -185,9 +208,13 @@ walk_roots(struct loader *l, const struct charter_document *trusted)
     }
     /* Downwards into the end of the array, so that the lowest comes first. */
     size_t at = l->count;
-    for (d = trusted; d != NULL && l->chain_count <= l->count; d = find_previous_root(l, d)) {
+    for (d = trusted; st == STATUS_OK && d != NULL && l->chain_count <= l->count;) {
         l->chain[at--] = d;
         l->chain_count++;
+        st = find_previous_root(l, d, &d);
+    }
+    if (st != STATUS_OK) {
+        return st;
     }
     memmove(l->chain, &l->chain[at + 1], l->chain_count * sizeof *l->chain);
     for (;;) {
@@ -202,48 +229,51 @@ walk_roots(struct loader *l, const struct charter_document *trusted)
 
 /* ---- the others ----------------------------------------------------------- */
 
-static bool
-is_void(const struct loader *l, const struct charter_head *h)
-{
-    for (size_t i = 0; i < l->chain_count; i++) {
-        if (charter_root_voids(l->chain[i], h->kind, &h->hash)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The newest root under which the document has its threshold; 0: none. */
-static uint64_t
-signed_under(const struct loader *l, const struct charter_document *d)
+/* The newest root under which the document has its threshold; 0: none, or it is void.
+ * STATUS_OK, STATUS_NO_MEMORY. */
+static enum status
+signed_under(const struct loader *l, const struct charter_document *d, uint64_t *under)
 {
     char ignored[CHARTER_REASON_CHARS];
-    for (size_t i = l->chain_count; i-- > 0;) {
-        if (charter_check_signed(l->chain[i], d->head.kind, d->note, "", ignored) ==
-            STATUS_OK) {
-            return l->chain[i]->head.version;
-        }
+    enum status st = STATUS_OK;
+    bool voided = false;
+    *under = 0;
+    for (size_t i = 0; st == STATUS_OK && !voided && i < l->chain_count; i++) {
+        st = charter_root_voids(l->chain[i], d->head.kind, &d->head.hash, &voided);
     }
-    return 0;
+    for (size_t i = l->chain_count; st == STATUS_OK && !voided && *under == 0 && i-- > 0;) {
+        st = charter_check_signed(l->chain[i], d->head.kind, d->note, "", ignored);
+        *under = st == STATUS_OK ? l->chain[i]->head.version : 0;
+        st = st == STATUS_NO_MEMORY ? st : STATUS_OK;
+    }
+    return st;
 }
 
-/* The highest version of a kind that counts. */
-static const struct charter_document *
-find_document(const struct loader *l, enum charter_kind kind, uint64_t *under)
+/* The highest version of a kind that counts, or NULL.  Without memory it is never an older
+ * one: STATUS_OK, STATUS_NO_MEMORY. */
+static enum status
+find_document(const struct loader *l, enum charter_kind kind,
+              const struct charter_document **best, uint64_t *under)
 {
-    const struct charter_document *best = NULL;
+    *best = NULL;
     *under = 0;
     for (size_t i = 0; i < l->count; i++) {
         const struct charter_document *d = l->docs[i];
         uint64_t root;
-        if (d->head.kind != kind || (best != NULL && d->head.version <= best->head.version) ||
-            is_void(l, &d->head) || (root = signed_under(l, d)) == 0) {
+        if (d->head.kind != kind ||
+            (*best != NULL && d->head.version <= (*best)->head.version)) {
             continue;
         }
-        best = d;
-        *under = root;
+        enum status st = signed_under(l, d, &root);
+        if (st != STATUS_OK) {
+            return st;
+        }
+        if (root != 0) {
+            *best = d;
+            *under = root;
+        }
     }
-    return best;
+    return STATUS_OK;
 }
 
 /* ---- rows in memory ------------------------------------------------------- */
@@ -338,8 +368,11 @@ build(struct charter *c, const struct loader *l)
     c->docs[CHARTER_ROOT] = &c->roots[c->root_count - 1]->doc;
     c->signed_under[CHARTER_ROOT] = c->docs[CHARTER_ROOT]->head.version;
     for (unsigned k = CHARTER_ROOT + 1; k < CHARTER_KIND_COUNT; k++) {
-        const struct charter_document *d =
-            find_document(l, (enum charter_kind)k, &c->signed_under[k]);
+        const struct charter_document *d;
+        enum status st = find_document(l, (enum charter_kind)k, &d, &c->signed_under[k]);
+        if (st != STATUS_OK) {
+            return st;
+        }
         if (d == NULL) {
             continue;
         }

@@ -132,20 +132,29 @@ use_hash_row(void *ctx, const Hr__RootRow *r)
     }
 }
 
-bool
+static enum status
+find_hash(const struct charter_document *root, struct hash_search *s, bool *found)
+{
+    enum status st = each_root_row(root, use_hash_row, s);
+    *found = st == STATUS_OK && s->found;
+    return st == STATUS_NO_MEMORY ? st : STATUS_OK;
+}
+
+enum status
 charter_root_voids(const struct charter_document *root, enum charter_kind kind,
-                   const struct hash *hash)
+                   const struct hash *hash, bool *voids)
 {
     struct hash_search s = {.hash = hash, .found = false};
     snprintf(s.name, sizeof s.name, "void/%s", charter_kind_text(kind));
-    return each_root_row(root, use_hash_row, &s) == STATUS_OK && s.found;
+    return find_hash(root, &s, voids);
 }
 
-bool
-charter_root_follows(const struct charter_document *root, const struct hash *hash)
+enum status
+charter_root_follows(const struct charter_document *root, const struct hash *hash,
+                     bool *follows)
 {
     struct hash_search s = {.name = "previous", .hash = hash, .found = false};
-    return each_root_row(root, use_hash_row, &s) == STATUS_OK && s.found;
+    return find_hash(root, &s, follows);
 }
 
 /* ---- signatures ----------------------------------------------------------- */
@@ -322,7 +331,11 @@ check_next_root(const struct charter *c, const struct charter_document *next, co
             STATUS_OK) {
         return st;
     }
-    if (!charter_root_follows(next, &ours->head.hash)) {
+    bool follows;
+    if ((st = charter_root_follows(next, &ours->head.hash, &follows)) != STATUS_OK) {
+        return say(reason, st, "%s: %s", what, status_text(st));
+    }
+    if (!follows) {
         return say(reason, STATUS_FORK,
                    "%s follows another root %" PRIu64
                    " than the one in hand; keep both files and "
@@ -358,15 +371,15 @@ check_next_other(const struct charter *c, const struct charter_document *next, c
     return st;
 }
 
-static bool
-is_void(const struct charter *c, const struct charter_head *h)
+static enum status
+is_void(const struct charter *c, const struct charter_head *h, bool *voided)
 {
-    for (size_t i = 0; i < c->root_count; i++) {
-        if (charter_root_voids(&c->roots[i]->doc, h->kind, &h->hash)) {
-            return true;
-        }
+    enum status st = STATUS_OK;
+    *voided = false;
+    for (size_t i = 0; st == STATUS_OK && !*voided && i < c->root_count; i++) {
+        st = charter_root_voids(&c->roots[i]->doc, h->kind, &h->hash, voided);
     }
-    return false;
+    return st;
 }
 
 enum status
@@ -385,7 +398,11 @@ charter_check_next(const struct charter *c, const struct charter_document *next,
     if (!next->whole) {
         return say(reason, STATUS_REFUSED, "%s: not all of its rows are here", what);
     }
-    if (is_void(c, h)) {
+    bool voided;
+    if ((st = is_void(c, h, &voided)) != STATUS_OK) {
+        return say(reason, st, "%s: %s", what, status_text(st));
+    }
+    if (voided) {
         return say(reason, STATUS_REFUSED, "%s: a root has declared this text void", what);
     }
     st = h->kind == CHARTER_ROOT ? check_next_root(c, next, what, reason)

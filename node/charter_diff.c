@@ -8,6 +8,7 @@
 
 #include "node/charter_diff_impl.h"
 #include "node/charter_show_io.h"
+#include "proto/jsonwhole.h"
 #include "proto/text.h"
 
 /* ---- values in words -------------------------------------------------------- */
@@ -337,6 +338,7 @@ enum status
 charter_diff(const struct charter_document *a, const struct charter_document *b, json_t **out,
              char reason[CHARTER_REASON_CHARS])
 {
+    unsigned long mark = json_whole_mark();
     struct diff d = {.a = a, .b = b, .rows = json_array(), .meaning = json_array()};
     enum status st = d.rows == NULL || d.meaning == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     *out = NULL;
@@ -354,14 +356,15 @@ charter_diff(const struct charter_document *a, const struct charter_document *b,
     if (st == STATUS_OK) {
         st = diff_rows(&d, reason);
     }
+    st = st == STATUS_OK ? charter_diff_mean_whole(&d) : st;
     if (st == STATUS_OK) {
-        charter_diff_mean_whole(&d);
         *out = json_pack("{s:s,s:s,s:o,s:o,s:b,s:I,s:I,s:I,s:O,s:O}", "network",
                          a->head.network, "kind", charter_kind_text(a->head.kind), "from",
                          head_json(&a->head), "to", head_json(&b->head), "same",
                          hash_equal(&a->head.hash, &b->head.hash), "added", (json_int_t)d.added,
                          "removed", (json_int_t)d.removed, "changed", (json_int_t)d.changed,
                          "rows", d.rows, "meaning", d.meaning);
+        *out = json_whole(*out, mark);
         st = *out == NULL ? STATUS_NO_MEMORY : STATUS_OK;
     }
     json_decref(d.rows);

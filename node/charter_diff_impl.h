@@ -14,7 +14,7 @@ struct diff {
 /* Add what one row means; `a` or `b` is NULL for a row that came or went. */
 void charter_diff_mean(struct diff *d, const char *name, const ProtobufCMessage *a,
                        const ProtobufCMessage *b);
-/* Add what the two documents mean as a whole. */
-void charter_diff_mean_whole(struct diff *d);
+/* Add what the two documents mean as a whole.  STATUS_OK, STATUS_NO_MEMORY. */
+MUST_USE enum status charter_diff_mean_whole(struct diff *d);
 
 #endif

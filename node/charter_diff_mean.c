@@ -358,13 +358,19 @@ charter_diff_mean(struct diff *d, const char *name, const ProtobufCMessage *a,
     }
 }
 
-void
+enum status
 charter_diff_mean_whole(struct diff *d)
 {
     const struct charter_head *a = &d->a->head, *b = &d->b->head;
     char stale[CHARTER_TIME_CHARS];
+    bool follows = true;
     if (hash_equal(&a->hash, &b->hash)) {
-        return;
+        return STATUS_OK;
+    }
+    enum status st =
+        a->kind == CHARTER_ROOT ? charter_root_follows(d->b, &a->hash, &follows) : STATUS_OK;
+    if (st != STATUS_OK) {
+        return st;
     }
     if (a->version == b->version) {
         say(d, "chain", "", true,
@@ -372,12 +378,12 @@ charter_diff_mean_whole(struct diff *d)
             "files");
     } else if (a->version > b->version) {
         say(d, "chain", "", false, "the first is the newer one; this is the way back");
-    } else if (a->kind == CHARTER_ROOT && b->version == a->version + 1 &&
-               !charter_root_follows(d->b, &a->hash)) {
+    } else if (a->kind == CHARTER_ROOT && b->version == a->version + 1 && !follows) {
         say(d, "chain", "", true,
             "root %" PRIu64 " names another root %" PRIu64 " as the one before it", b->version,
             a->version);
     }
     charter_time_text(b->stale_after_s, stale);
     say(d, "stale", "", false, "version %" PRIu64 " holds until %s", b->version, stale);
+    return STATUS_OK;
 }

@@ -47,12 +47,14 @@ MUST_USE enum status charter_check_signed(const struct charter_document *root,
                                           enum charter_kind role, struct view note,
                                           const char *what, char reason[CHARTER_REASON_CHARS]);
 
-/* Whether root rows say that this text is void. */
-bool charter_root_voids(const struct charter_document *root, enum charter_kind kind,
-                        const struct hash *hash);
+/* Whether root rows say that this text is void.  STATUS_OK, STATUS_NO_MEMORY. */
+MUST_USE enum status charter_root_voids(const struct charter_document *root,
+                                        enum charter_kind kind, const struct hash *hash,
+                                        bool *voids);
 
-/* Whether the row "previous" of `root` names this text. */
-bool charter_root_follows(const struct charter_document *root, const struct hash *hash);
+/* Whether the row "previous" of `root` names this text.  STATUS_OK, STATUS_NO_MEMORY. */
+MUST_USE enum status charter_root_follows(const struct charter_document *root,
+                                          const struct hash *hash, bool *follows);
 
 /* Whether a policy document announces what it changes early enough.  Measured
  * against the version before it alone: who missed versions cannot know when

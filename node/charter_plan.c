@@ -105,23 +105,26 @@ first_step(const char *network, const struct charter_document *const *documents,
     return st == STATUS_OK ? take_step(NULL, d, next, reason) : st;
 }
 
-/* Whether a root on the way gave this document its threshold. */
-static bool
-was_signed(const struct charter *c, const struct charter_document *d)
+/* Whether a root on the way gave this document its threshold.  STATUS_OK, STATUS_NO_MEMORY. */
+static enum status
+was_signed(const struct charter *c, const struct charter_document *d, bool *out)
 {
     char ignored[CHARTER_REASON_CHARS];
-    for (size_t i = 0; i < c->root_count; i++) {
-        if (charter_check_signed(&c->roots[i]->doc, d->head.kind, d->note, "", ignored) ==
-            STATUS_OK) {
-            return true;
+    *out = false;
+    for (size_t i = 0; !*out && i < c->root_count; i++) {
+        enum status st =
+            charter_check_signed(&c->roots[i]->doc, d->head.kind, d->note, "", ignored);
+        if (st == STATUS_NO_MEMORY) {
+            return st;
         }
+        *out = st == STATUS_OK;
     }
-    return false;
+    return STATUS_OK;
 }
 
 /* What a newer document of the plan or in hand has overtaken is kept as an earlier
  * version when the keys of its own day signed it: it never comes into force. */
-static void
+static enum status
 keep_earlier(const struct charter *c, const struct charter_document *const *documents,
              size_t count, struct charter_step *steps)
 {
@@ -132,16 +135,22 @@ keep_earlier(const struct charter *c, const struct charter_document *const *docu
         bool older = d->head.kind != CHARTER_ROOT && held != NULL &&
                      strcmp(d->head.network, charter_network(c)) == 0 &&
                      d->head.version < held->head.version;
-        if (older &&
-            (s->status == STATUS_UNKNOWN_KEY || s->status == STATUS_THRESHOLD ||
-             s->status == STATUS_ROLLBACK) &&
-            was_signed(c, d)) {
+        bool signed_then = false;
+        if (older && (s->status == STATUS_UNKNOWN_KEY || s->status == STATUS_THRESHOLD ||
+                      s->status == STATUS_ROLLBACK)) {
+            enum status st = was_signed(c, d, &signed_then);
+            if (st != STATUS_OK) {
+                return st;
+            }
+        }
+        if (signed_then) {
             s->status = STATUS_OK;
             snprintf(s->reason, CHARTER_REASON_CHARS,
                      "kept as an earlier version; %s %" PRIu64 " is in force",
                      charter_kind_text(d->head.kind), held->head.version);
         }
     }
+    return STATUS_OK;
 }
 
 enum status
@@ -202,8 +211,9 @@ charter_adopt_plan(const struct charter *c, const char *network,
         charter_free(now);
         return STATUS_OK;
     }
-    if (current != NULL) {
-        keep_earlier(current, documents, count, steps);
+    if (current != NULL && keep_earlier(current, documents, count, steps) != STATUS_OK) {
+        charter_free(now);
+        return STATUS_NO_MEMORY;
     }
     if (now == NULL &&
         c != NULL) { /* nothing new: a copy, so that *out is always the caller's */
