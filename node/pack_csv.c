@@ -85,6 +85,14 @@ on_row(int end, void *context)
     r->in_row = 0;
 }
 
+static const char *
+parser_error(struct csv_parser *parser, struct reader *r)
+{
+    int why = csv_error(parser);
+    r->no_memory = r->no_memory || why == CSV_ENOMEM;
+    return csv_strerror(why);
+}
+
 /* libcsv is fed line by line, so that a row knows where it began. */
 static const char *
 feed(struct csv_parser *parser, struct reader *r, struct view data)
@@ -102,7 +110,7 @@ feed(struct csv_parser *parser, struct reader *r, struct view data)
             r->row_line = r->line;
         }
         if (csv_parse(parser, data.bytes + at, end - at, on_field, on_row, r) != end - at) {
-            return csv_strerror(csv_error(parser));
+            return parser_error(parser, r);
         }
         if (r->out->row_count > rows) {
             r->row_line = r->line + 1;
@@ -110,7 +118,7 @@ feed(struct csv_parser *parser, struct reader *r, struct view data)
         at = end;
     }
     if (r->bad == NULL && csv_fini(parser, on_field, on_row, r) != 0) {
-        return csv_strerror(csv_error(parser));
+        return parser_error(parser, r);
     }
     return r->bad;
 }
