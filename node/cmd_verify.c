@@ -301,7 +301,9 @@ report_found(struct cli *cli, const char *path, struct evidence_found *f,
         json_object_set_new(f->json, "enough_witnesses",
                             json_boolean(f->cosigned_by >= more->witnesses));
     }
-    verify_recall_add(cli, f->json);
+    if (verify_recall_add(cli, f->json) != STATUS_OK) {
+        return cli_error(cli, CLI_TROUBLE, "%s: %s", path, status_text(STATUS_NO_MEMORY));
+    }
     print_found(cli, path, f);
     if (!cli->json) {
         verify_recall_print(cli, f->json);

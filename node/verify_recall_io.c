@@ -10,7 +10,7 @@
 #include "proto/text.h"
 #include "store/log.h"
 
-static void
+static enum status
 add_known(struct store_txn *txn, const char *network, const char *origin, uint64_t leaf,
           json_t *found)
 {
@@ -19,16 +19,19 @@ add_known(struct store_txn *txn, const char *network, const char *origin, uint64
     uint64_t heard_ms;
     uint8_t what;
     char at[26];
-    bool held = store_log_find(txn, text_view(origin), &log) == STATUS_OK && leaf < log.size;
+    enum status st = store_log_find(txn, text_view(origin), &log);
+    bool held = st == STATUS_OK && leaf < log.size;
     if (held) {
         json_object_set_new(found, "recall_as_of", json_integer((json_int_t)log.size));
     }
-    enum status st = recall_known(txn, network, origin, leaf, &by, &what, &heard_ms);
+    st = st == STATUS_NO_MEMORY
+             ? st
+             : recall_known(txn, network, origin, leaf, &by, &what, &heard_ms);
     if (st != STATUS_OK) {
         if (held && st == STATUS_NOT_FOUND) {
             json_object_set_new(found, "recalled", json_false());
         }
-        return;
+        return st;
     }
     if (heard_ms != 0) {
         decision_time((int64_t)(heard_ms / 1000), at);
@@ -37,6 +40,7 @@ add_known(struct store_txn *txn, const char *network, const char *origin, uint64
                         json_pack("{s:s,s:I,s:o}", "what",
                                   what == 2 ? "withdrawn" : "corrected", "by", (json_int_t)by,
                                   "heard_at", heard_ms != 0 ? json_string(at) : json_null()));
+    return STATUS_OK;
 }
 
 int
@@ -58,7 +62,7 @@ verify_recall_exit(struct cli *cli, const char *path, const json_t *found)
     return CLI_YES;
 }
 
-void
+enum status
 verify_recall_add(struct cli *cli, json_t *found)
 {
     const char *text = json_string_value(json_object_get(found, "origin"));
@@ -72,15 +76,19 @@ verify_recall_add(struct cli *cli, json_t *found)
     json_object_set_new(found, "recall_as_of", json_null());
     if (text == NULL || strlen(text) > ORIGIN_CHARS_MAX ||
         origin_parse(text_view(text), &origin) != STATUS_OK ||
-        home_io_path(cli->home, "store", path) != STATUS_OK ||
-        store_open(path, &options, &store) != STATUS_OK) {
-        return;
+        home_io_path(cli->home, "store", path) != STATUS_OK) {
+        return STATUS_OK;
     }
-    if (store_begin_read(store, &txn) == STATUS_OK) {
-        add_known(txn, origin.network, text, leaf, found);
-        store_abort(txn);
+    enum status st = store_open(path, &options, &store);
+    if (st == STATUS_OK) {
+        st = store_begin_read(store, &txn);
+        if (st == STATUS_OK) {
+            st = add_known(txn, origin.network, text, leaf, found);
+            store_abort(txn);
+        }
+        store_close(store);
     }
-    store_close(store);
+    return st == STATUS_NO_MEMORY ? st : STATUS_OK; /* else this home does not know */
 }
 
 void
