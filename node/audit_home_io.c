@@ -270,14 +270,15 @@ list_networks(struct store *s, char (*names)[NETWORK_CHARS_MAX + 1], size_t *cou
 
     *count = 0;
     while (st == STATUS_OK && *count < NETWORKS_SEEN_MAX &&
-           store_charter_next_network(
-               txn, *count == 0 ? text_view("") : text_view(names[*count - 1]), &network) ==
+           (st = store_charter_next_network(
+                txn, *count == 0 ? text_view("") : text_view(names[*count - 1]), &network)) ==
                STATUS_OK &&
            network.count <= NETWORK_CHARS_MAX) {
         memcpy(names[*count], network.bytes, network.count);
         names[(*count)++][network.count] = '\0';
     }
-    while (st == STATUS_OK && store_log_next(txn, text_view(after), &log) == STATUS_OK) {
+    st = st == STATUS_NOT_FOUND ? STATUS_OK : st; /* anything else: not all were seen */
+    while (st == STATUS_OK && (st = store_log_next(txn, text_view(after), &log)) == STATUS_OK) {
         bool known = false;
         memcpy(after, log.origin.bytes, log.origin.count);
         after[log.origin.count] = '\0';
@@ -292,7 +293,7 @@ list_networks(struct store *s, char (*names)[NETWORK_CHARS_MAX + 1], size_t *cou
         }
     }
     store_abort(txn);
-    return st;
+    return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
 
 static void

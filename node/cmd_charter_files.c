@@ -512,14 +512,18 @@ show_home(struct cli *cli, const char *network)
     if (network != NULL) {
         code = show_network(cli, b.txn, network, &shown);
     }
+    enum status st = STATUS_OK;
     while (network == NULL && code == CLI_YES &&
-           store_charter_next_network(b.txn, text_view(name), &next) == STATUS_OK &&
+           (st = store_charter_next_network(b.txn, text_view(name), &next)) == STATUS_OK &&
            next.count <= NETWORK_CHARS_MAX) {
         memcpy(name, next.bytes, next.count);
         name[next.count] = 0;
         code = show_network(cli, b.txn, name, &shown);
     }
     charter_beside_close(&b);
+    if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
+        code = cli_error(cli, CLI_TROUBLE, "store of %s: %s", cli->home, status_text(st));
+    }
     if (code == CLI_YES && !shown) {
         code = cli_error(
             cli, CLI_NO, "no charter was adopted in %s%s%s; see huren charter --help",

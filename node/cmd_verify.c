@@ -194,15 +194,21 @@ check_with_home(struct cli *cli, struct view file, const struct policy_set *poli
         return st;
     }
     st = store_begin_read(store, &txn);
+    bool begun = st == STATUS_OK;
     c->status = STATUS_NOT_FOUND;
     while (st == STATUS_OK && c->status != STATUS_OK &&
-           store_charter_next_network(txn, text_view(after), &network) == STATUS_OK) {
+           (st = store_charter_next_network(txn, text_view(after), &network)) == STATUS_OK) {
         struct trusted t = {0};
         memcpy(after, network.bytes, network.count);
         after[network.count] = '\0';
-        if (root_of_store(txn, text_view(after), &t) == STATUS_OK) {
-            struct checked one;
+        enum status root = root_of_store(txn, text_view(after), &t);
+        struct checked one = {.status = root};
+        if (root == STATUS_OK) {
             check_one(file, &t.d, policy, &one);
+        }
+        if (one.status == STATUS_NO_MEMORY) { /* it may have been the right root */
+            st = STATUS_NO_MEMORY;
+        } else if (root == STATUS_OK) {
             if (c->status == STATUS_NOT_FOUND || one.status == STATUS_OK ||
                 c->status == STATUS_REFUSED) {
                 *c = one; /* another network's root says least */
@@ -210,10 +216,11 @@ check_with_home(struct cli *cli, struct view file, const struct policy_set *poli
         }
         trusted_free(&t);
     }
-    if (st == STATUS_OK) {
+    if (begun) {
         store_abort(txn);
     }
     store_close(store);
+    st = begun && st == STATUS_NOT_FOUND ? STATUS_OK : st;
     return st == STATUS_OK && c->status == STATUS_NOT_FOUND ? STATUS_NOT_FOUND : st;
 }
 

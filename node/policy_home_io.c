@@ -88,7 +88,7 @@ policy_home_add(struct store_txn *txn, struct policy_set *set)
     uint8_t at[HASH_BYTES];
     enum status st = STATUS_OK;
     while (st == STATUS_OK &&
-           store_charter_next_network(txn, text_view(after), &network) == STATUS_OK) {
+           (st = store_charter_next_network(txn, text_view(after), &network)) == STATUS_OK) {
         struct charter *c = NULL;
         char reason[CHARTER_REASON_CHARS];
         memcpy(after, network.bytes, network.count);
@@ -101,6 +101,7 @@ policy_home_add(struct store_txn *txn, struct policy_set *set)
         }
         charter_free(c);
     }
+    st = st == STATUS_NOT_FOUND ? STATUS_OK : st;
     while (st == STATUS_OK && (st = store_kv_next(txn, POLICY_HOME_SPACE, no_network, last,
                                                   &name, &value)) == STATUS_OK) {
         if (name.count != HASH_BYTES) {
@@ -143,6 +144,12 @@ policy_home_load(struct cli *cli, struct policy_set **out)
         return true;
     }
     st = sodium_init() < 0 ? STATUS_IO : add_home(cli->home, *out);
+    if (st == STATUS_NO_MEMORY) {
+        policy_set_free(*out);
+        *out = NULL;
+        cli_error(cli, CLI_TROUBLE, "packs of the home %s: %s", cli->home, status_text(st));
+        return false;
+    }
     if (st != STATUS_OK && st != STATUS_NOT_FOUND) {
         cli_error(cli, CLI_TROUBLE,
                   "the packs of the home %s are not used, only those of this binary: %s",
