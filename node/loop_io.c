@@ -208,9 +208,13 @@ loop_open(struct loop **out)
     *out = NULL;
     struct loop *l = calloc(1, sizeof *l);
     pthread_condattr_t attr;
-    if (l == NULL) {
+    nng_aio *aio = NULL;
+    /* nng starts here, before anything is written: 1.5.2 faults when it gets no threads. */
+    if (l == NULL || nng_aio_alloc(&aio, NULL, NULL) != 0) {
+        free(l);
         return STATUS_NO_MEMORY;
     }
+    nng_aio_free(aio);
     l->last = &l->first;
     l->jobs_last = &l->jobs;
     pthread_condattr_init(&attr);

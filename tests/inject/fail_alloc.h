@@ -7,7 +7,7 @@
  *   HR_FAIL_ALLOC=N+   it and all that follow fail
  *   HR_FAIL_WAYS=FILE  for each allocation 8 bytes that name the calls which led to it
  *   HR_FAIL_TRACE=FILE where the first failure was is written there
- * A child of fork goes on counting by itself.  The start of nng is spared (see there). */
+ * A child of fork goes on counting by itself.  Two places of nng are spared (see there). */
 #ifndef TESTS_INJECT_FAIL_ALLOC_H
 #define TESTS_INJECT_FAIL_ALLOC_H
 
