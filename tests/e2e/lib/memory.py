@@ -18,15 +18,17 @@ after one failure, takes what it lacks and answers.
 import argparse
 import concurrent.futures
 import glob
-import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
+
+import messages
+import trial
+from trial import LIMIT_S, Wrong, fresh, made, run, sound
 
 parser = argparse.ArgumentParser()
 parser.add_argument("huren")
@@ -41,223 +43,39 @@ parser.add_argument("--jobs", type=int, default=2)
 parser.add_argument("--after", type=int, default=0)
 parser.add_argument("--verbose", action="store_true")
 o = parser.parse_args()
-LIMIT_S = 60
-REPORTS = open(o.messages, "rb").read().count(b"MSH|")
+trial.setup(o)
 EVIDENCE = o.work + "/one.hre"
-LOOKUP = ["--json", "lookup", "--patient", "RI:110105195001010020", "--item", "LAB.K"]
-documents = sorted(glob.glob(f"{o.network}/charter/*.charter"))
+LOOKUP = ["--json", "lookup", "--patient", "RI:" + messages.card(1), "--item", "LAB.K"]
+
+# ---- scenarios: those of trial.py, and commands that only read -------------------------------
 
 
-def run(home, *args, limit=LIMIT_S):
-    p = subprocess.run([o.huren, "--home", home, *args], capture_output=True, timeout=limit)
-    return p.returncode, p.stdout.decode(errors="replace"), p.stderr.decode(errors="replace")
+class Receive(trial.Receive):
+    """... and answers what it took"""
 
-
-def must(home, *args):
-    code, out, err = run(home, *args)
-    if code != 0:
-        raise Wrong(f"{' '.join(args)}: exit {code}: {out.strip()[:200]} {err.strip()[:300]}")
-    return out
-
-
-class Wrong(Exception):
-    pass
-
-
-def own_copy(home):
-    """Make a copy's HOME/last-signed say what it would say had this home been made here: a copy
-    is no clean start (it might be a clone), and would not sign."""
-    path = f"{home}/last-signed"
-    if not os.path.exists(path):
-        return
-    data = os.stat(f"{home}/store/data.mdb")
-    lines = []
-    for line in open(path).read().splitlines():
-        if line.startswith("data "):
-            line = f"data {data.st_dev} {data.st_ino}"
-        elif line.startswith("written "):
-            line = f"written {int(time.time() * 1000)}"
-        if not line.startswith("sum "):
-            lines.append(line + "\n")
-    text = "".join(lines)
-    with open(path, "w") as f:
-        f.write(text + f"sum {hashlib.sha256(text.encode()).hexdigest()}\n")
-
-
-def fresh(which, home):
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(f"{o.network}/{which}", home)
-    own_copy(home)
-
-
-def made(which, *commands):
-    """The home `which` after these commands; made once."""
-    name = which + "-" + "-".join(c[0] for c in commands)
-    home = f"{o.network}/{name}"
-    if not os.path.exists(home):
-        fresh(which, home)
-        for c in commands:
-            must(home, *c)
-    return name
-
-
-def sound(home):
-    code, out, err = run(home, "audit", "verify")
-    if code != 0:
-        raise Wrong(f"audit verify: exit {code}: {out.strip()[:500]} {err.strip()[:200]}")
-
-
-def status(home):
-    return json.loads(must(home, "--json", "status"))["networks"][0]
-
-
-def log_size(home, of):
-    return next((l["size"] for l in status(home)["logs"] if l["origin"].endswith(of)), 0)
-
-
-# ---- scenarios: prepare a home, the command, what must hold after it --------------------
-
-
-class Publish:
-    """huren import of a file, in a home without a daemon"""
-
-    def prepare(self, home):
-        fresh(made("h1", ["charter", "adopt", *documents]), home)
-
-    def command(self, home):
-        return ["import", o.messages]
-
-    def done(self, home, out):
-        acked = len(re.findall(r": published$", out, re.M))
-        again = must(home, "import", o.messages)
-        there = again.count("there already") - 1  # the summary says it, too
-        published = len(re.findall(r": published$", again, re.M))
-        if there < acked:
-            raise Wrong(f"{acked} reports were acknowledged, {there} are there")
-        if there + published != REPORTS or log_size(home, "h1/pub") != REPORTS:
-            raise Wrong(f"{there} there already, {published} published, "
-                        f"log of {log_size(home, 'h1/pub')}, expected {REPORTS}")
-
-
-class Adopt:
-    """huren charter adopt of all four documents"""
-
-    def prepare(self, home):
-        fresh("h2", home)
-
-    def command(self, home):
-        return ["charter", "adopt", *documents]
-
-    def done(self, home, out):
-        acked = set(re.findall(r"^(\w+) 1 of \S+: adopted$", out, re.M))
-        before = {d["kind"] if isinstance(d, dict) else d for d in status(home)["charter"]}
-        if not acked <= before:
-            raise Wrong(f"adopted were {sorted(acked)}, there are {sorted(before)}")
-        must(home, *self.command(home))
-        if len(status(home)["charter"]) != 4:
-            raise Wrong(f"not all documents are there: {status(home)['charter']}")
-        adopted = [l for l in status(home)["logs"] if "/h2/exch/" in l["origin"]]
-        if len(adopted) != 1 or adopted[0]["size"] != 4:
-            raise Wrong(f"exch logs after adoption: {adopted}")
-
-
-class Receive:
-    """a daemon that takes the entries and records of another"""
-
-    author = None
     started = reached = False
     silent = "stopped: the store failed"
 
-    def prepare(self, home):
-        if Receive.author is None:
-            Receive.author = f"{o.work}/author"
-            fresh(made("h1", ["charter", "adopt", *documents], ["import", o.messages]), Receive.author)
-            self.daemon = subprocess.Popen([o.huren, "--home", Receive.author, "serve"],
-                                           stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        fresh(made("h2", ["charter", "adopt", *documents]), home)
-
-    def command(self, home):
-        return ["serve"]
-
     def until(self, home):
-        if not os.path.exists(f"{home}/control"):
-            return False  # asking would own the home
-        self.started = True
-        code, out, _ = run(home, "--json", "status")
-        if code != 0:
+        self.started = self.started or os.path.exists(f"{home}/control")
+        if not super().until(home):
             return False
-        s = json.loads(out)["networks"][0]
-        size = next((l["size"] for l in s["logs"] if l["origin"].endswith("h1/pub")), 0)
-        if size == REPORTS:  # and it answers
-            code, out, _ = run(home, *LOOKUP)
-            self.reached = code == 1 and '"value":"4.10"' in out
+        code, out, _ = run(home, *LOOKUP)
+        self.reached = code == 1 and '"value":"4.10"' in out
         return self.reached
 
-    def done(self, home, out):
-        if os.path.exists(f"{home}/control"):
-            os.remove(f"{home}/control")
-        p = subprocess.Popen([o.huren, "--home", home, "serve"], stderr=subprocess.PIPE,
-                             stdout=subprocess.DEVNULL)
-        end = time.time() + LIMIT_S
-        while not self.until(home):
-            if p.poll() is not None or time.time() > end:
-                p.kill()
-                raise Wrong("the next daemon does not take what is missing: " +
-                            p.stderr.read().decode(errors="replace")[-300:])
-            time.sleep(0.05)
-        p.send_signal(signal.SIGTERM)
-        if p.wait(LIMIT_S) != 0:
-            raise Wrong(f"the next daemon ended with {p.returncode}")
-        p.stderr.close()
-        counts = json.loads(must(home, "--json", "audit", "verify"))["counts"]
-        if log_size(home, "h1/pub") != REPORTS:
-            raise Wrong(f"after it: {counts}")
 
-    def end(self):
-        if Receive.author:
-            self.daemon.terminate()
-            self.daemon.wait(30)
-
-
-class Backup:
-    """huren backup to a new folder"""
-
-    def prepare(self, home):
-        fresh(made("h1", ["charter", "adopt", *documents], ["import", o.messages]), home)
-
-    def command(self, home):
-        return ["backup", home + ".backup"]
-
-    def done(self, home, out):
-        target = home + ".backup"
-        code, again, err = run(home, "audit", "verify", *([target] if self.whole else []))
-        if code != 0:
-            raise Wrong(f"after a backup that said it was done: {again} {err}")
-        left = glob.glob(target + "*") if not self.whole and not self.killed else []
-        if left:
-            raise Wrong(f"a backup that failed left {left}")
-        for path in glob.glob(target + "*"):  # of one that was killed
-            shutil.rmtree(path, ignore_errors=True)
-        shutil.rmtree(target, ignore_errors=True)
-        if os.path.exists(target):
-            os.remove(target)
-        must(home, *self.command(home))
-        if log_size(home, "h1/pub") != REPORTS:
-            raise Wrong("the log has another size")
-        shutil.rmtree(target, ignore_errors=True)
-
-
-class Says:
+class Says(trial.Scenario):
     """a command that reads: it says all that it says without a fault, or that it could not"""
 
     args, expected = [], {}
     silent = "\"complete\":false"  # exit 2, and the reason stands in the answer itself
 
     def prepare(self, home):
-        fresh(made("h1", ["charter", "adopt", *documents], ["import", o.messages]), home)
+        fresh(made("h1", ["charter", "adopt", *trial.documents], ["import", o.messages]), home)
         if not os.path.exists(EVIDENCE):
             run(home, *LOOKUP, "--evidence", EVIDENCE)
-            fresh(made("h1", ["charter", "adopt", *documents], ["import", o.messages]), home)
+            fresh(made("h1", ["charter", "adopt", *trial.documents], ["import", o.messages]), home)
 
     def command(self, home):
         return self.args
@@ -302,8 +120,8 @@ class Decide(Says):
     args = ["policy", "decide", o.work + "/input.json"]
 
 
-SCENARIOS = {"publish": Publish, "adopt": Adopt, "receive": Receive, "backup": Backup, "lookup": Lookup,
-             "verify": Verify, "decide": Decide, "status": Status, "audit": Audit, "packs": Packs}
+SCENARIOS = {"publish": trial.Publish, "adopt": trial.Adopt, "receive": Receive, "backup": trial.Backup,
+             "lookup": Lookup, "verify": Verify, "decide": Decide, "status": Status, "audit": Audit, "packs": Packs}
 with open(o.work + "/input.json", "w") as f:
     json.dump({"pack": "hubei-2023", "at": "2026-03-02T10:00:00+08:00", "item": "LAB.K",
                    "issuer": {"code": "h1", "alliances": [{"id": "a", "kind": "other"}]},
@@ -408,8 +226,7 @@ for name in o.scenario or list(SCENARIOS):
         plan, of = plan_of(scenario, name)
     except Wrong as e:
         print("FAILED:", e)
-        if hasattr(scenario, "end"):
-            scenario.end()
+        scenario.end()
         sys.exit(1)
     # daemons listen at the port of their join file: one at a time
     jobs = 1 if name == "receive" else o.jobs
@@ -426,7 +243,6 @@ for name in o.scenario or list(SCENARIOS):
                     print("FAILED:", trouble)
             elif o.verbose:
                 print(p, code)
-    if hasattr(scenario, "end"):
-        scenario.end()
+    scenario.end()
     print(f"{name}: {len(chosen)} of {len(plan)} faults {of}, ends {ends}, {time.time() - began:.0f} s")
 sys.exit(wrong > 0)
