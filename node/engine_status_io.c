@@ -1,5 +1,6 @@
 /* engine_status_io.c: what `status` and `log` show, asked of the owner. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,13 @@ charter_json(const struct network *n, json_t *o)
          k++) {
         const struct charter_document *d = charter_document(n->charter, k);
         if (d != NULL) {
-            json_object_set_new(list, charter_kind_text(k),
-                                json_pack("{s:I,s:I,s:b,s:I}", "version",
-                                          (json_int_t)d->head.version, "age_s",
-                                          (json_int_t)charter_age_s(n->charter, k, now_s),
-                                          "stale", charter_is_stale(n->charter, k, now_s),
-                                          "stale_after", (json_int_t)d->head.stale_after_s));
+            json_object_set_new(
+                list, charter_kind_text(k),
+                json_pack("{s:I,s:I,s:b,s:I,s:I}", "version", (json_int_t)d->head.version,
+                          "age_s", (json_int_t)charter_age_s(n->charter, k, now_s), "stale",
+                          charter_is_stale(n->charter, k, now_s), "stale_after",
+                          (json_int_t)d->head.stale_after_s, "signed_under",
+                          (json_int_t)charter_signed_under(n->charter, k)));
         }
     }
     json_object_set_new(o, "charter", list);
@@ -224,15 +226,24 @@ print_network(struct call_sink *sink, json_t *n)
     json_t *d;
     engine_text(sink, false, "network %s%s\n", json_string_value(json_object_get(n, "network")),
                 json_is_true(json_object_get(n, "member")) ? "" : " (not a member yet)");
+    json_int_t root = json_integer_value(
+        json_object_get(json_object_get(charter, charter_kind_text(CHARTER_ROOT)), "version"));
     json_object_foreach(charter, kind, d)
     {
+        json_int_t under = json_integer_value(json_object_get(d, "signed_under"));
+        char old[64] = "";
+        if (under != root) { /* who joins now, or was away, cannot adopt it */
+            snprintf(old, sizeof old, ", SIGNED under root %" JSON_INTEGER_FORMAT " only",
+                     under);
+        }
         engine_text(
             sink, false,
             "  charter %-8s version %" JSON_INTEGER_FORMAT ", issued %" JSON_INTEGER_FORMAT
-            " s ago%s\n",
+            " s ago%s%s\n",
             kind, json_integer_value(json_object_get(d, "version")),
             json_integer_value(json_object_get(d, "age_s")),
-            json_is_true(json_object_get(d, "stale")) ? ", STALE: facts count as unknown" : "");
+            json_is_true(json_object_get(d, "stale")) ? ", STALE: facts count as unknown" : "",
+            old);
     }
     if (json_object_size(charter) == 0) {
         engine_text(sink, false,
