@@ -14,8 +14,6 @@
 #include "proto/wire.pb-c.h"
 #include "store/log.h"
 
-enum { REASON_NOT_MEMBER = 1, REASON_RECEIPT = 2, REASON_FORBIDDEN = 5, REASON_HELD = 6 };
-
 /* One Asked entry and what we say to it. */
 struct reply {
     struct hash asked;
@@ -336,15 +334,16 @@ send_part(struct answer *a, size_t from, size_t to)
     free(message);
 }
 
-/* Refuse what cannot be read or logged, without a log entry: nothing was given. */
+/* Refuse what cannot be read or logged or is too much, without a log entry: nothing was
+ * given. */
 static void
-refuse(struct network *n, uint32_t session, uint32_t request, uint32_t unable)
+refuse(struct network *n, uint32_t session, uint32_t request, uint32_t reason)
 {
     Hr__LookupTell tell;
     uint8_t message[64];
     size_t count;
     hr__lookup_tell__init(&tell);
-    tell.unable = unable;
+    tell.refused = reason;
     if (pb_pack(&tell.base, message, sizeof message, &count) != STATUS_OK ||
         net_send(n->engine->net, session, request, FRAME_LOOKUP | FRAME_ANSWER, true,
                  (struct view){message, count}, (struct view){NULL, 0}) != STATUS_OK) {
@@ -359,7 +358,7 @@ answer_done(void *ctx, enum status st)
     if (st != STATUS_OK) {
         /* Not logged, so not given. */
         if (st == STATUS_NO_SPACE) { /* the log says it once, for all of them */
-            refuse(a->network, a->session, a->request, LOOKUP_UNABLE_FULL);
+            refuse(a->network, a->session, a->request, REASON_FULL);
             answer_free(a);
             return;
         }
@@ -490,7 +489,7 @@ engine_answer_frame(struct network *n, uint32_t session, const char *institution
             engine_say(n->engine, "%s: a look-up of %s is not readable: %s", n->name,
                        institution, status_text(st));
         }
-        refuse(n, session, f->request, 0);
+        refuse(n, session, f->request, st == STATUS_BUSY ? REASON_BUSY : 0);
         if (st == STATUS_MALFORMED || st == STATUS_TOO_BIG) {
             net_close_session(n->engine->net, session); /* no honest asker sends it */
         }

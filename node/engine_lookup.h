@@ -22,6 +22,16 @@ enum ask_state {
     ASK_SILENT, /* its answer left this question out */
 };
 
+/* Why an answer gives nothing: Refused.reason of log.proto, LookupTell.refused. */
+enum {
+    REASON_NOT_MEMBER = 1,
+    REASON_RECEIPT = 2,
+    REASON_BUSY = 3,
+    REASON_FORBIDDEN = 5,
+    REASON_HELD = 6,
+    REASON_FULL = 7 /* never in an entry: there is no room for it */
+};
+
 /* What one holder is asked. */
 struct lookup_holder {
     char institution[INSTITUTION_CHARS_MAX + 1];
@@ -32,12 +42,8 @@ struct lookup_holder {
     uint8_t *entry;    /* malloced */
     size_t entry_count;
     bool refused;
-    uint32_t reason; /* of a refusal */
-    bool full;       /* silent, because its store is full */
+    uint32_t reason; /* of a refusal; when silent, of one that it did not log; 0: none given */
 };
-
-/* LookupTell.unable: why nothing is given, and nothing logged of it. */
-enum { LOOKUP_UNABLE_FULL = 1 };
 
 enum run_state { RUN_ASKING = 1, RUN_WAITING, RUN_DECIDING, RUN_OVER };
 

@@ -588,10 +588,10 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
                         &m) == STATUS_OK;
     const Hr__LookupTell *tell = ok ? (const Hr__LookupTell *)m : NULL;
     ok = ok && tell->n_answered == tell->n_exch_index;
-    bool full = ok && tell->unable == LOOKUP_UNABLE_FULL;
     for (size_t i = 0; ok && i < tell->n_answered; i++) {
         ok = take_entry(n, session, f->request, tell, i, &raw);
     }
+    uint32_t refused = ok ? tell->refused : 0;
     pb_free(&arena);
     if (!ok) {
         engine_say(n->engine, "%s: an answer of %s is not what it should be", n->name,
@@ -599,7 +599,7 @@ engine_lookup_frame(struct network *n, uint32_t session, const char *institution
     }
     while ((f->last || !ok) && (h = find_holder(n, session, f->request, NULL, &run)) != NULL) {
         h->state = ASK_SILENT;
-        h->full = full;
+        h->reason = refused;
         lookup_silent(run->lookup, institution);
     }
 }

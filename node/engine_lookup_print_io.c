@@ -364,6 +364,28 @@ print_text(struct call_sink *sink, const json_t *o)
 /* ---- the whole ------------------------------------------------------------------------------
  */
 
+/* What a holder said instead of an answer; NULL: nothing that helps (what is held back is
+ * shown as such). */
+static const char *
+refusal_text(uint32_t reason)
+{
+    switch (reason) {
+    case REASON_NOT_MEMBER:
+        return "by its charter this hospital is no member";
+    case REASON_RECEIPT:
+        return "it has no receipt of questions that it answered before";
+    case REASON_BUSY:
+        return "this hospital asks more than it takes of one member";
+    case REASON_FORBIDDEN:
+        return "the question is not addressed to it";
+    case REASON_FULL:
+        return "its store is full, and it cannot log what it would give; tell it, and ask again "
+               "later";
+    default:
+        return NULL;
+    }
+}
+
 static json_t *
 warnings_json(const struct lookup_run *run)
 {
@@ -399,13 +421,10 @@ warnings_json(const struct lookup_run *run)
                                                 "and left out; huren audit verify names them"));
     }
     for (size_t i = 0; i < run->holder_count; i++) {
-        if (run->holders[i].state == ASK_SILENT && run->holders[i].full) {
+        const char *why = refusal_text(run->holders[i].reason);
+        if (why != NULL) {
             char text[INSTITUTION_CHARS_MAX + 160];
-            snprintf(
-                text, sizeof text,
-                "%s answers nothing now: its store is full and it cannot log what it would "
-                "give; tell it, and ask again later",
-                run->holders[i].institution);
+            snprintf(text, sizeof text, "%s refuses: %s", run->holders[i].institution, why);
             json_array_append_new(list, json_string(text));
         }
     }

@@ -56,7 +56,7 @@ ask_until_nothing_is_logged() {
         "$HUREN" --home "$h2" lookup --patient "RI:$b" --item LAB.K >/dev/null 2>&1 || true
         wait "${asking[@]}" || true
         "$HUREN" --home "$h1" lookup --patient "RI:$a" --item LAB.K >/dev/null 2>"$work/err" || true
-        grep -q "answers nothing now" "$work/err" && { echo "the reserve took $((5 * i)) look-ups"; return 0; }
+        grep -q "refuses: its store is full" "$work/err" && { echo "the reserve took $((5 * i)) look-ups"; return 0; }
     done
     fail "the reserve of $h2 has no end"
 }
@@ -80,7 +80,7 @@ nothing_is_logged() { # WHAT TO DO
     err_has "exchange log.*store is full.*$1|store is full.*$1"
     err_lines 1
     lookup "$h1" 100
-    json "who is silent" "o['silent'] == ['h2'] and any('h2 answers nothing now: its store is full' in w for w in o['warnings'])" <"$work/out"
+    json "who is silent" "o['silent'] == ['h2'] and any('h2 refuses: its store is full' in w for w in o['warnings'])" <"$work/out"
     expect 2 --home "$h2" import "$work/refused.hl7"
     err_has "nothing of this part was stored: store is full.*$1.*import the file again"
     expect 0 --home "$h2" status
