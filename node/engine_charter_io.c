@@ -131,6 +131,8 @@ print_step(const struct adopt_run *run, const struct charter_step *s)
                       word, "status", status_text(s->status), "reason", s->reason);
         engine_json(run->sink, o);
         json_decref(o);
+    } else if (s->status == STATUS_EXISTS && s->reason[0] != '\0') {
+        engine_text(run->sink, false, "%s\n", s->reason); /* "... is in hand" */
     } else if (ok) {
         engine_text(run->sink, false, "%s %llu of %s: %s%s%s\n", charter_kind_text(h->kind),
                     version, h->network, word, s->reason[0] == '\0' ? "" : ": ", s->reason);
