@@ -158,7 +158,7 @@ err_has "no such decision"
 expect 2 --home "$A/h3" recall lost
 stop h3
 expect 0 --home "$A/h3" recall overdue # without a daemon, and of its own log alone
-out_has "of 1 exchange logs"
+out_has "of 1 exchange log"
 # The note, and every patient, stay out of the log and of what is printed.
 expect 0 --home "$A/h3" log tiles exch "$work/tiles"
 ! grep -rqF -e "the doctor's words" -e "$(card 0)" -e "$(card 3)" "$work/tiles" "$A"/h*/serve.log || fail "a log shows a note or a patient"
