@@ -11,7 +11,7 @@
 . tests/e2e/lib/small_network.sh
 export HR_REPLICATION=index
 fills=1
-[ "${HR_FAULTS:-}" = all ] && fills=100
+[ "${HR_FAULTS:-}" = all ] && fills=${HR_FILLS:-100}
 h1=
 h2=
 
@@ -188,7 +188,7 @@ disk() {
     wait_status "$h2" 20 "s['space']['alarm'] is None"
     sleep 2
     grep -q 'space: there is room again' "$h2.log" || fail "the log does not say that there is room again"
-    for n in $(seq 2 "$fills"); do fill "$n" 1000 2600000 true; done
+    for n in $(seq 2 "$fills"); do fill "$n" 1000 1950000 true; done
     wait_status "$h1" 30 "log['h2/pub']['size'] == $(entries "$h2" h2/pub)"
     expect 0 --home "$h2" audit verify
     echo "disk: filled $fills times; the log has $(wc -l <"$h2.log") lines"
@@ -260,7 +260,7 @@ cap() {
 
 # ---- the map, at each write -----------------------------------------------------------------
 each_write() {
-    local paths=(publish adopt receive lookup answer outcome correct quarantine) day=$((10#$(date -u +%j)))
+    local paths=(publish adopt receive lookup answer outcome correct quarantine release told) day=$((10#$(date -u +%j)))
     local args=("$HUREN" "$(dirname "$HUREN")/fail_store.so" "$work/each" "$work/runs" "$work/m.hl7")
     small_network "$work/each" || exit 1
     messages 1 3 --tag A >"$work/m.hl7"
@@ -270,7 +270,7 @@ each_write() {
         [ "${HR_RANDOM:-0}" = 0 ] || python3 "$lib/map_full.py" "${args[@]}" --random "$HR_RANDOM" --seed "${HR_SEED:-1}" ||
             fail "some write that was refused at random"
     else # two paths a day, some writes of each
-        python3 "$lib/map_full.py" "${args[@]}" --scenario "${paths[day % 8]}" --scenario "${paths[(day + 3) % 8]}" \
+        python3 "$lib/map_full.py" "${args[@]}" --scenario "${paths[day % 10]}" --scenario "${paths[(day + 3) % 10]}" \
             --random 8 --seed "$day" || fail "some write that was refused lost, doubled or halved something"
     fi
 }

@@ -448,11 +448,105 @@ class Answer(Published):
             shutil.rmtree(self.asker, ignore_errors=True)
 
 
+class Release(Published):
+    """huren release of a held report"""
+
+    def prepare(self, home):
+        fresh(made("h1", ["charter", "adopt", *documents]), home)
+        must(home, "import", "--hold", o.messages)
+
+    def command(self, home):
+        return ["release", "--patient", "RI:" + messages.card(1), "--to", "h2", "--days", "7"]
+
+    def done(self, home, out):
+        listed = run(home, "--json", "release", "--list")[1].splitlines()
+        if self.whole and len(listed) != 1:
+            raise Wrong(f"it was released, and the list says: {listed}")
+        must(home, *self.command(home))
+        listed = must(home, "--json", "release", "--list").splitlines()
+        if len(listed) != 1:
+            raise Wrong(f"released again, and the list says: {listed}")
+
+
+class Told(Scenario):
+    """a daemon that is told of a recall"""
+
+    def serve(self, home):
+        return subprocess.Popen([o.huren, "--home", home, "serve"], stderr=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL)
+
+    def wait(self, what, holds):
+        end = time.time() + LIMIT_S
+        while not holds():
+            if time.time() > end:
+                raise Wrong(what)
+            time.sleep(0.1)
+
+    def stop(self, *daemons):
+        for p in daemons:
+            p.terminate()
+            p.wait(LIMIT_S)
+
+    def make(self, author, home):
+        """h2 relies on a result of h1, which is then corrected."""
+        fresh(made("h1", ["charter", "adopt", *documents], ["import", o.messages]), author)
+        fresh(made("h2", ["charter", "adopt", *documents]), home)
+        pair = [self.serve(author), self.serve(home)]
+        try:
+            self.wait("h2 does not get the entries", lambda: Receive.until(self, home))
+            self.wait("h2 gets no answer", lambda: not json.loads(run(
+                home, *Lookup().command(home))[1])["silent"])
+            self.wait("h1 does not hear who relies on it",
+                      lambda: status(home)["recalls"]["relies_open"] == 0)
+        finally:
+            self.stop(*pair)
+        correction = Correct()
+        correction.command(author)
+        must(author, *correction.command(author))
+
+    def prepare(self, home):
+        author, relying = f"{o.network}/h1-told", f"{o.network}/h2-told"
+        if not os.path.exists(relying):
+            self.make(author, relying)
+        self.author = home + ".author"
+        fresh("h1-told", self.author)
+        fresh("h2-told", home)
+        self.issuer = self.serve(self.author)
+
+    def command(self, home):
+        return ["serve"]
+
+    def rows(self, home):
+        return [json.loads(line) for line in run(home, "--json", "recall", "list")[1].splitlines()]
+
+    def until(self, home):
+        return os.path.exists(f"{home}/control") and len(self.rows(home)) > 0
+
+    def acknowledged(self):
+        return any(r.get("acknowledged_at") for r in self.rows(self.author))
+
+    def done(self, home, out):
+        try:
+            acknowledged = self.acknowledged()
+            if acknowledged and not self.rows(home):
+                raise Wrong("a recall was acknowledged that is not kept")
+            p = self.serve(home)
+            try:
+                self.wait("the next daemon is not told", self.acknowledged)
+            finally:
+                self.stop(p)
+            if len(self.rows(home)) != 1:
+                raise Wrong(f"recalls heard: {self.rows(home)}")
+        finally:
+            self.stop(self.issuer)
+            shutil.rmtree(self.author, ignore_errors=True)
+
+
 SCENARIOS = {"publish": Publish, "adopt": Adopt, "receive": Receive, "backup": Backup, "restore": Restore,
              "lookup": Lookup}
 # Those that write in the store (a backup only reads it).
 STORING = {"publish": Publish, "adopt": Adopt, "receive": Receive, "lookup": Lookup, "answer": Answer,
-           "outcome": Outcome, "correct": Correct, "quarantine": Quarantine}
+           "outcome": Outcome, "correct": Correct, "quarantine": Quarantine, "release": Release, "told": Told}
 
 
 def end():
