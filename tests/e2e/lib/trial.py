@@ -418,6 +418,7 @@ class Answer(Published):
 
     def ask(self, patient):
         code, out, err = run(self.asker, *Lookup().command(self.asker, patient))
+        self.last = f"exit {code}: {out[:300]} {err[:300]}"
         o = json.loads(out) if out.strip() else {"results": [], "silent": ["h1"]}
         return len(o["results"]) if not o["silent"] else 0
 
@@ -434,17 +435,20 @@ class Answer(Published):
         logged = exch_size(home) - self.before
         if logged < self.seen:
             raise Wrong(f"{self.seen} answers were given and {logged} entries written")
-        p = subprocess.Popen([o.huren, "--home", home, "serve"], stderr=subprocess.DEVNULL,
+        p = subprocess.Popen([o.huren, "--home", home, "serve"], stderr=subprocess.PIPE,
                              stdout=subprocess.DEVNULL)
         try:
             end = time.time() + LIMIT_S
             while self.ask(2) == 0:  # the record of the first it has by now
-                if p.poll() is not None or time.time() > end:
-                    raise Wrong("the next daemon does not answer")
+                if p.poll() is not None:
+                    raise Wrong(f"the next daemon ended: {p.stderr.read().decode(errors='replace')[-300:]}")
+                if time.time() > end:
+                    raise Wrong(f"the next daemon does not answer; the asker: {self.last}")
                 time.sleep(0.1)
         finally:
             p.terminate()
             p.wait(LIMIT_S)
+            p.stderr.close()
             shutil.rmtree(self.asker, ignore_errors=True)
 
 
