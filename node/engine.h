@@ -28,6 +28,7 @@
 enum {
     ENGINE_NETWORKS_MAX = 8,
     ENGINE_HEAD_BYTES_MAX = 1024,
+    ENGINE_UNTOLD_MAX = 64,      /* events kept for want of memory */
     ENGINE_SIGN_MS = 100,        /* own heads are signed at most this often */
     ENGINE_INDEX_IDLE_MS = 2000, /* rows of the index are written when this idle */
     ENGINE_READERS_MS = 60000,   /* store_reader_check */
@@ -109,6 +110,7 @@ struct network {
     bool exch_fresh; /* begun at this start */
     bool recovering; /* a new log is being begun */
     struct gossip *gossip;
+    struct untold *untold; /* engine_gossip_io.c */
     struct publish_context publish;
     struct gathered gathered;
     struct receipts *receipts; /* receipts.h; NULL until the store was read */
@@ -116,7 +118,11 @@ struct network {
     bool clock_ahead; /* cosignatures in hand are later than our clock (checked then:) */
     int64_t clock_checked_ms;
     size_t clock_next;
-    struct recall *recall;  /* engine_recall_io.c */
+    struct recall *recall; /* engine_recall_io.c */
+    /* Writes of it of whose end there was no memory to tell it; told as failed at the next
+     * tick, since each write is harmless a second time. */
+    uint64_t recall_untold[ENGINE_UNTOLD_MAX];
+    size_t recall_untold_count;
     bool recall_changed;    /* it is to look at its rows again */
     uint64_t recall_signed; /* size of our signed pub log that it knows */
     struct turns *turns;    /* engine_turns_io.c */
@@ -235,6 +241,8 @@ void engine_sign(struct engine *e, bool now);
 
 /* ---- engine_gossip_io.c ------------------------------------------------------- */
 void engine_gossip(struct network *n, struct gossip_event *event); /* step, perform */
+MUST_USE enum status engine_gossip_open(struct network *n);
+void engine_gossip_untold(struct network *n); /* what there was no memory for before */
 void engine_gossip_free(struct engine *e);
 /* Write a CharterAdopted entry. */
 MUST_USE enum status engine_log_adopted(struct network *n, struct store_txn *txn,

@@ -1,5 +1,6 @@
 /* engine_gossip_io.c: the gossip machine's events in, its actions done. */
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "node/engine.h"
 #include "proto/log.pb-c.h"
 #include "proto/pbcheck.h"
+#include "proto/text.h"
 #include "store/charter.h"
 #include "store/kv.h"
 
@@ -47,6 +49,10 @@ engine_gossip_free(struct engine *e)
 {
     while (e->gossip_runs != NULL) {
         run_free(e, e->gossip_runs);
+    }
+    for (size_t i = 0; i < e->network_count; i++) {
+        free(e->networks[i].untold);
+        e->networks[i].untold = NULL;
     }
 }
 
@@ -144,6 +150,79 @@ after_adoption(struct network *n, const struct gossip_job *j)
     }
 }
 
+/* ---- want of memory ------------------------------------------------------------------- */
+
+/* Events that the machine waits for, and that there was no memory to tell it. */
+struct untold {
+    size_t count;
+    struct gossip_event events[ENGINE_UNTOLD_MAX];
+    char institutions[ENGINE_UNTOLD_MAX][INSTITUTION_CHARS_MAX + 1];
+};
+
+enum status
+engine_gossip_open(struct network *n)
+{
+    n->untold = calloc(1, sizeof *n->untold);
+    return n->untold == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
+/* A tick comes again by itself.  A session whose frame or beginning is lost is closed: the
+ * next one begins anew.  Everything else is told at the next turn. */
+static void
+keep_untold(struct network *n, const struct gossip_event *event)
+{
+    struct untold *u = n->untold;
+    engine_say(n->engine, "%s: gossip: %s", n->name, status_text(STATUS_NO_MEMORY));
+    if (event->type == GOSSIP_TICK) {
+        return;
+    }
+    if (event->type == GOSSIP_FRAME || event->type == GOSSIP_PEER_UP) {
+        net_close_session(n->engine->net, event->session);
+        return;
+    }
+    if (event->type == GOSSIP_OWN_HEAD) { /* signed again to the same bytes */
+        n->pub.dirty = n->pub.dirty || text_is(event->origin, n->pub.origin);
+        n->exch.dirty = n->exch.dirty || text_is(event->origin, n->exch.origin);
+        return;
+    }
+    if (u == NULL || u->count == ENGINE_UNTOLD_MAX) {
+        engine_say(n->engine, "stopped: %s", status_text(STATUS_NO_MEMORY));
+        n->engine->stop = true;
+        return;
+    }
+    char *institution = u->institutions[u->count];
+    snprintf(institution, INSTITUTION_CHARS_MAX + 1, "%s",
+             event->institution == NULL ? "" : event->institution);
+    u->events[u->count++] = (struct gossip_event){.type = event->type,
+                                                  .session = event->session,
+                                                  .institution = institution,
+                                                  .dialled = event->dialled,
+                                                  .ticket = event->ticket,
+                                                  .status = event->status,
+                                                  .hash = event->hash};
+}
+
+void
+engine_gossip_untold(struct network *n)
+{
+    struct untold *u = n->untold;
+    for (size_t left = u == NULL ? 0 : u->count; left > 0; left--) {
+        char institution[INSTITUTION_CHARS_MAX + 1];
+        struct gossip_event event = u->events[0];
+        memcpy(institution, u->institutions[0], sizeof institution);
+        event.institution = institution;
+        u->count--;
+        memmove(u->events, u->events + 1, u->count * sizeof *u->events);
+        memmove(u->institutions, u->institutions + 1, u->count * sizeof *u->institutions);
+        for (size_t i = 0; i < u->count; i++) {
+            u->events[i].institution = u->institutions[i];
+        }
+        engine_gossip(n, &event);
+    }
+}
+
+/* ---- actions that are stored ------------------------------------------------------------ */
+
 static void
 action_done(void *ctx, enum status st)
 {
@@ -176,7 +255,9 @@ queue_action(struct gossip_run *run, const struct gossip_action *a)
 {
     struct gossip_job *j = calloc(1, sizeof *j);
     if (j == NULL) {
-        engine_say(run->network->engine, "gossip: %s", status_text(STATUS_NO_MEMORY));
+        struct gossip_event event = {
+            .type = GOSSIP_STORED, .ticket = a->ticket, .status = STATUS_NO_MEMORY};
+        keep_untold(run->network, &event);
         return;
     }
     uint64_t bytes = a->type == GOSSIP_ADOPT ? CHARTER_EVIDENCE_WRITE_BYTES : 4096;
@@ -333,6 +414,9 @@ engine_gossip(struct network *n, struct gossip_event *event)
     struct engine *e = n->engine;
     struct gossip_run *run = calloc(1, sizeof *run);
     if (run == NULL || n->gossip == NULL) {
+        if (n->gossip != NULL) {
+            keep_untold(n, event);
+        }
         free(run);
         return;
     }
@@ -347,7 +431,9 @@ engine_gossip(struct network *n, struct gossip_event *event)
         st = gossip_step(n->gossip, event, &run->update);
         store_abort(event->txn);
     }
-    if (st != STATUS_OK) {
+    if (st == STATUS_NO_MEMORY && event->now_ms == 0) {
+        keep_untold(n, event);
+    } else if (st != STATUS_OK) {
         engine_say(e, "%s: gossip: %s", n->name, status_text(st));
     }
     run->next = e->gossip_runs;

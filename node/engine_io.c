@@ -369,6 +369,7 @@ open_machines(struct engine *e, char why[HOME_IO_ERROR_CHARS])
                                    .fresh = n->exch_fresh ? n->exch.origin : NULL};
         memcpy(o.instance, e->instance, sizeof o.instance);
         st = gossip_open(&o, net_time_ms(), txn, &n->gossip);
+        st = st == STATUS_OK ? engine_gossip_open(n) : st;
         st = st == STATUS_OK ? engine_reload_charter(n, txn) : st;
         st = st == STATUS_OK ? engine_receipt_open(n, txn) : st;
         if (st == STATUS_OK) {

@@ -266,7 +266,8 @@ sign_and_tell(struct network *n, struct own_log *log, int64_t now_ms)
     if (st != STATUS_OK) {
         engine_say(n->engine, "%s: not signed: %s; run huren audit verify", log->origin,
                    status_text(st));
-        log->dirty = false; /* not again until something changes */
+        /* Not again until something changes, or there is memory. */
+        log->dirty = st == STATUS_NO_MEMORY;
         return;
     }
     engine_last_signed(n->engine);
@@ -362,6 +363,7 @@ engine_turn(struct engine *e, int timeout_ms)
     int64_t now = net_time_ms();
     for (size_t i = 0; i < e->network_count; i++) {
         struct network *n = &e->networks[i];
+        engine_gossip_untold(n);
         if (n->gossip != NULL && e->daemon && now >= gossip_deadline_ms(n->gossip)) {
             struct gossip_event event = {.type = GOSSIP_TICK};
             engine_gossip(n, &event);

@@ -86,11 +86,23 @@ store_done(void *ctx, enum status st)
 }
 
 static void
+keep_untold(struct network *n, uint64_t ticket)
+{
+    if (n->recall_untold_count == ENGINE_UNTOLD_MAX) {
+        engine_say(n->engine, "stopped: %s", status_text(STATUS_NO_MEMORY));
+        n->engine->stop = true;
+        return;
+    }
+    n->recall_untold[n->recall_untold_count++] = ticket;
+}
+
+static void
 queue(struct network *n, const struct recall_action *a)
 {
     struct recall_job *j = calloc(1, sizeof *j);
     if (j == NULL) {
         engine_say(n->engine, "recalls: %s", status_text(STATUS_NO_MEMORY));
+        keep_untold(n, a->ticket);
         return;
     }
     j->network = n;
@@ -118,6 +130,8 @@ step(struct network *n, struct recall_event *event)
         event->now_s = engine_now_ms() / 1000;
         st = recall_step(n->recall, event, &u);
         store_abort(event->txn);
+    } else if (event->type == RECALL_STORED) {
+        keep_untold(n, event->ticket);
     }
     if (st != STATUS_OK) {
         engine_say(e, "%s: recalls: %s", n->name, status_text(st));
@@ -187,6 +201,15 @@ engine_recall_tick(struct engine *e, int64_t now_ms)
         struct network *n = &e->networks[i];
         if (n->recall == NULL || n->charter == NULL) {
             continue;
+        }
+        for (size_t left = n->recall_untold_count; left > 0; left--) {
+            struct recall_event event = {.type = RECALL_STORED,
+                                         .ticket = n->recall_untold[0],
+                                         .status = STATUS_NO_MEMORY};
+            n->recall_untold_count--;
+            memmove(n->recall_untold, n->recall_untold + 1,
+                    n->recall_untold_count * sizeof *n->recall_untold);
+            step(n, &event);
         }
         bool changed = n->recall_changed || n->recall_signed != n->pub.signed_size;
         if (changed || now_ms >= recall_deadline_ms(n->recall)) {
