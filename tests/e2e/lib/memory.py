@@ -225,7 +225,7 @@ for name in o.scenario or list(SCENARIOS):
     try:
         plan, of = plan_of(scenario, name)
     except Wrong as e:
-        print("FAILED:", e)
+        print("FAILED:", e, flush=True)
         scenario.end()
         sys.exit(1)
     # daemons listen at the port of their join file: one at a time
@@ -240,9 +240,9 @@ for name in o.scenario or list(SCENARIOS):
             if trouble:
                 wrong += 1
                 if wrong <= 40:
-                    print("FAILED:", trouble)
+                    print("FAILED:", trouble, flush=True)
             elif o.verbose:
                 print(p, code)
     scenario.end()
-    print(f"{name}: {len(chosen)} of {len(plan)} faults {of}, ends {ends}, {time.time() - began:.0f} s")
+    print(f"{name}: {len(chosen)} of {len(plan)} faults {of}, ends {ends}, {time.time() - began:.0f} s", flush=True)
 sys.exit(wrong > 0)
