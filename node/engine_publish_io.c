@@ -108,7 +108,8 @@ write_reports(struct store_txn *txn, void *ctx)
     for (size_t i = 0; st == STATUS_OK && i < run->call.blob_count; i++) {
         bool fatal;
         run->statuses[i] = publish_one(run, p, i, &fatal);
-        st = fatal ? run->statuses[i] : STATUS_OK;
+        /* A report that the machine has no memory for is not one that a rule keeps out. */
+        st = fatal || run->statuses[i] == STATUS_NO_MEMORY ? run->statuses[i] : STATUS_OK;
     }
     run->appended = st == STATUS_OK ? p->appended - before : 0;
     return st;

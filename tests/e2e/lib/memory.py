@@ -195,6 +195,8 @@ def one(name, how, n, number):
                                  f"HR_FAIL_TRACE={place}")
         if code not in (0, 1, 2):
             raise Wrong(f"it crashed: {code}: {err[-300:]}")
+        if code == 1 and not isinstance(scenario, Says):
+            raise Wrong(f"want of memory is no refusal: exit 1: {out[-300:]}")
         if how == "once" and getattr(scenario, "started", False) and (code != 0 or not scenario.reached):
             raise Wrong(f"one failed allocation and it does not go on: exit {code}: {err[-300:]}")
         if code == 2 and not re.search(r"^huren: [a-z ]+: \S", err, re.M) and not re.search(
