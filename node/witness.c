@@ -295,7 +295,7 @@ witness_add(struct view ours, struct view theirs, const struct witness_keys *key
                 has_line_by(&a, &keys->keys[k])) {
                 continue;
             }
-            st = line->payload_count != COSIGNATURE_PAYLOAD_BYTES
+            st = !line->canonical || line->payload_count != COSIGNATURE_PAYLOAD_BYTES
                      ? STATUS_BAD_SIGNATURE
                      : cosignature_check(&keys->keys[k], a.text,
                                          (struct view){line->payload, line->payload_count},

@@ -212,6 +212,12 @@ test_merging_takes_new_cosignatures_and_nothing_else(void **state)
     b[theirs.count - 10] = b[theirs.count - 10] == 'A' ? 'B' : 'A';
     assert_int_equal(witness_add(ours, theirs, &keys, out, &count, &added),
                      STATUS_BAD_SIGNATURE);
+    /* A good signature in another spelling: stray bits at the end of its base64.  Whoever
+     * kept it could show the whole head to nobody. */
+    theirs = head(5, 4, NOW - 1, b);
+    b[theirs.count - 4]++;
+    assert_int_equal(witness_add(ours, theirs, &keys, out, &count, &added),
+                     STATUS_BAD_SIGNATURE);
     theirs = head(5, 0, 0, b);
     struct view line = view_of_text("\xe2\x80\x94 stranger AAAAAAAAAAAA\n");
     assert_int_equal(note_add_line(theirs, line, junk, sizeof junk, &count), STATUS_OK);
