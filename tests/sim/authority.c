@@ -171,6 +171,7 @@ fill_member(const struct world *w, int number, struct member_rows *r)
             (ProtobufCBinaryData){KEY_BYTES, (uint8_t *)(uintptr_t)m->keys[k].box.public_key};
         p->from = (uint64_t)m->from_s[k];
         p->to = (uint64_t)m->to_s[k];
+        p->revoked = m->revoked[k];
         r->key_list[k] = p;
     }
     r->row.keys = r->key_list;
@@ -307,8 +308,8 @@ two_keys(const struct world *w)
     return keys;
 }
 
-void
-authority_rotate_key(struct world *w, int member)
+static void
+change_key(struct world *w, int member, bool revoked)
 {
     struct member *m = &w->members[member];
     if (m->key_count == SIM_KEYS_MAX || m->left) {
@@ -319,15 +320,29 @@ authority_rotate_key(struct world *w, int member)
     seed[1] = (uint8_t)((member + 1) >> 8);
     seed[2] = (uint8_t)m->key_count;
     keys_derive(seed, SIM_NETWORK, &m->keys[m->key_count]);
-    w->happened[HAPPENED_KEY]++;
+    w->happened[revoked ? HAPPENED_REVOKED : HAPPENED_KEY]++;
+    m->revoked[m->key_count - 1] = revoked;
     m->to_s[m->key_count - 1] = world_true_s(w);
     m->from_s[m->key_count] = world_true_s(w);
     m->to_s[m->key_count] = 0;
     m->key_version[m->key_count] = w->members_version + 1;
     m->key_count++;
     (void)issue_members(w, ++w->members_version, two_keys(w), true);
-    sim_say(w, NULL, "the authority: members %llu: %s has a new key",
-            (unsigned long long)w->members_version, m->institution);
+    sim_say(w, NULL, "the authority: members %llu: %s has a new key%s",
+            (unsigned long long)w->members_version, m->institution,
+            revoked ? ", the old one was stolen" : "");
+}
+
+void
+authority_rotate_key(struct world *w, int member)
+{
+    change_key(w, member, false);
+}
+
+void
+authority_revoke_key(struct world *w, int member)
+{
+    change_key(w, member, true);
 }
 
 void

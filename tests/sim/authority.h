@@ -10,6 +10,8 @@ void authority_end(struct world *w);
 
 /* A new members document: somebody gets a new log key, leaves or comes back. */
 void authority_rotate_key(struct world *w, int member);
+/* The same, and the old key was stolen. */
+void authority_revoke_key(struct world *w, int member);
 /* The network key was lost: another epoch. */
 void authority_end_epoch(struct world *w);
 void authority_leave(struct world *w, int member, bool left);

@@ -120,8 +120,8 @@ check_log(struct world *w, struct node *n, struct store_txn *t, int member,
           (unsigned long long)log->size);
     n->largest[member] = log->size;
     n->frozen[member] = (log->flags & STORE_LOG_FROZEN) != 0;
-    CHECK(w, "F12", !n->frozen[member] || !member_honest(w, member), "%s freezes the log of %s",
-          n->institution, m->institution);
+    CHECK(w, "F12", !n->frozen[member] || !member_honest(w, member) || !node_honest(n),
+          "%s freezes the log of %s", n->institution, m->institution);
     CHECK(w, "F12", n->frozen[member] || !n->forked[member],
           "%s found two histories of %s and goes on with its log", n->institution,
           m->institution);
@@ -340,8 +340,9 @@ check_fork(struct world *w, struct node *n, const struct gossip_action *a)
 {
     int member = world_member_of(w, a->origin);
     static struct truth_note x, y;
-    CHECK(w, "F12", member >= 0 && !member_honest(w, member), "%s accuses %.*s falsely",
-          n->institution, (int)a->origin.count, (const char *)a->origin.bytes);
+    CHECK(w, "F12", member >= 0 && (!member_honest(w, member) || !node_honest(n)),
+          "%s accuses %.*s falsely", n->institution, (int)a->origin.count,
+          (const char *)a->origin.bytes);
     const struct member *m = &w->members[member];
     CHECK(w, "F12",
           truth_read(a->note, &x) && truth_read(a->other, &y) && log_key_signed(m, &x) &&

@@ -1,5 +1,6 @@
 #include "tests/sim/evil.h"
 
+#include "crypto/checkpoint.h"
 #include "proto/frame.h"
 #include "proto/wire.pb-c.h"
 #include "tests/sim/authority.h"
@@ -187,5 +188,33 @@ evil_turn(struct world *w, struct node *n)
     case EVIL_FORGER:
     case EVIL_KINDS:
         break;
+    }
+}
+
+void
+evil_theft(struct world *w, const struct node *victim, const struct network_keys *keys)
+{
+    uint8_t note[1024], bytes[2048];
+    struct note_signer signer;
+    struct checkpoint c = {.origin = view_of_text(victim->origin)};
+    size_t count = 0;
+    Hr__HeadTell tell;
+    c.size = victim->history->signed_size + sim_below(&w->rng, 2);
+    memset(c.root.bytes, 0x77, HASH_BYTES);
+    enum status st =
+        note_signer_make(c.origin, NOTE_KEY_ED25519, keys->log.secret_key, &signer);
+    st = st == STATUS_OK ? checkpoint_sign(&signer, &c, note, sizeof note, &count) : st;
+    assert(st == STATUS_OK);
+    hr__head_tell__init(&tell);
+    tell.origin = (char *)(uintptr_t)victim->origin;
+    tell.note = (ProtobufCBinaryData){count, note};
+    struct message m = {.kind = FRAME_HEAD, .last = true, .bytes = bytes};
+    m.message_count = hr__head_tell__pack(&tell, bytes);
+    for (int i = 0; i < w->count; i++) {
+        uint32_t session = w->nodes[i].up ? some_session(w, &w->nodes[i]) : 0;
+        if (session != 0) {
+            w->happened[HAPPENED_THEFT]++;
+            wire_post(w, &w->nodes[i], session, &m); /* told by one to another */
+        }
     }
 }

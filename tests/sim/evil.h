@@ -11,4 +11,7 @@ void evil_heard(struct world *w, struct node *n, const struct message *m);
 /* Once in a while: replays, floods, forged documents. */
 void evil_turn(struct world *w, struct node *n);
 
+/* Whoever stole a key of `victim` shows everybody another history of its log. */
+void evil_theft(struct world *w, const struct node *victim, const struct network_keys *keys);
+
 #endif

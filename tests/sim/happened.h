@@ -19,12 +19,15 @@
     X(HAPPENED_CLOCK_STUCK, "clocks standing still")                                           \
     X(HAPPENED_CLOCK_BACK, "clocks running backwards")                                         \
     X(HAPPENED_KEY, "new keys")                                                                \
+    X(HAPPENED_REVOKED, "keys stolen and revoked")                                             \
+    X(HAPPENED_THEFT, "heads by a stolen key, shown to somebody")                              \
     X(HAPPENED_ROOT, "new roots")                                                              \
     X(HAPPENED_LEFT, "members that left")                                                      \
     X(HAPPENED_BACK, "members that came back")                                                 \
     X(HAPPENED_EPOCH, "network keys that ended")                                               \
     X(HAPPENED_LATE_ENTRY, "entries under an ended key, late")                                 \
     X(HAPPENED_CLOSED_ENTRY, "entries under an ended key, 60 days later")                      \
+    X(HAPPENED_WITNESSES_OFF, "times all witnesses were off, for hours")                       \
     X(HAPPENED_RESTORE, "homes put back to an old copy")                                       \
     X(HAPPENED_FORGED, "forged frames")                                                        \
     X(HAPPENED_REPLAYED, "replayed frames")                                                    \

@@ -36,7 +36,7 @@ struct sweep {
     int64_t began_s, told_s;
     struct sim_result sum;
     uint64_t worlds[HAPPENED_COUNT]; /* in which it happened */
-    int64_t settled_most_ms, settled_sum_ms;
+    int64_t settled_most_ms, settled_sum_ms, revoked_most_ms;
 };
 
 static void
@@ -115,6 +115,9 @@ take_result(struct sweep *s)
     }
     s->sum.simulated_ms += r.simulated_ms;
     s->settled_sum_ms += r.settled_ms;
+    if (r.revoked_ms > s->revoked_most_ms) {
+        s->revoked_most_ms = r.revoked_ms;
+    }
     if (r.settled_ms > s->settled_most_ms) {
         s->settled_most_ms = r.settled_ms;
     }
@@ -229,6 +232,8 @@ sweep(struct sweep *s)
                (unsigned long long)s->sum.forks, (unsigned long long)s->sum.adopted,
                (double)s->settled_sum_ms / 1000.0 / (double)s->count,
                (double)s->settled_most_ms / 1000.0);
+        printf("sim: a revoked key was known everywhere after %.1f s at most\n",
+               (double)s->revoked_most_ms / 1000.0);
         tell_happened(s);
     }
     for (size_t i = 0; i < s->bad && i < sizeof s->failed / sizeof s->failed[0]; i++) {

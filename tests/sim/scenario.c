@@ -3,12 +3,14 @@
 #include "node/epochs.h"
 #include "tests/sim/authority.h"
 #include "tests/sim/check.h"
+#include "tests/sim/evil.h"
 #include "tests/sim/lis.h"
 #include "tests/sim/node.h"
 
 enum {
     HOUR_S = 3600,
     TEN_YEARS_S = 3653 * 86400,
+    REVOKED_MS_MAX = 15 * 1000, /* documents are asked for, not pushed: rounds by chance */
 };
 
 /* ---- faults by chance ---- */
@@ -118,7 +120,9 @@ draw_charter(struct world *w)
     if (first + 4 >= SIM_DOCUMENTS_MAX) {
         return;
     }
-    if (what == 0) {
+    if (what == 0 && chance(w, 50)) {
+        authority_revoke_key(w, some_honest(w)->member);
+    } else if (what == 0) {
         authority_rotate_key(w, some_honest(w)->member);
     } else if (what == 1) {
         authority_rotate_root(w);
@@ -255,6 +259,113 @@ all_listened(const struct world *w)
     return true;
 }
 
+static bool
+is_witness(const struct world *w, int node)
+{
+    return w->members[w->nodes[node].member].witness;
+}
+
+/* What `n` knows of the log of `a`. */
+static struct gossip_log_state
+log_of(const struct node *n, const struct node *a)
+{
+    struct gossip_log_state l = {0};
+    for (size_t i = 0; i < gossip_log_count(n->gossip); i++) {
+        gossip_log_get(n->gossip, i, &l);
+        if (strcmp(l.origin, a->origin) == 0) {
+            return l;
+        }
+    }
+    return (struct gossip_log_state){0};
+}
+
+/* F23: all witnesses are off, for up to 100 hours.  Publishing goes on and spreads, as
+ * not yet cosigned; when they are back all of it is. */
+static void
+witnesses_off(struct world *w)
+{
+    struct node *a = NULL;
+    for (int i = 0; i < w->count; i++) {
+        if (is_witness(w, i) && !world_counts(w, i)) {
+            return;
+        }
+        a = world_counts(w, i) && !is_witness(w, i) ? &w->nodes[i] : a;
+    }
+    if (a == NULL) {
+        return;
+    }
+    w->happened[HAPPENED_WITNESSES_OFF]++;
+    for (int i = 0; i < w->count; i++) {
+        if (is_witness(w, i) && w->nodes[i].up) {
+            node_stop(w, &w->nodes[i]);
+        }
+    }
+    world_run(w, w->now_ms + 1000);
+    uint64_t before = a->history->count;
+    publish_new(w, a);
+    w->leap_s += (int64_t)sim_below(&w->rng, 100 * HOUR_S);
+    sim_say(w, NULL, "hours pass without witnesses");
+    world_run(w, w->now_ms + 4000);
+    CHECK(w, "F23", a->history->signed_size > before || a->history->count == before,
+          "%s does not sign while the witnesses are off", a->institution);
+    for (int i = 0; i < w->count; i++) {
+        if (world_counts(w, i) && !is_witness(w, i)) {
+            struct gossip_log_state l = log_of(&w->nodes[i], a);
+            CHECK(w, "F23", l.head_size == a->history->count,
+                  "%s has %llu of %zu entries of %s while the witnesses are off",
+                  w->nodes[i].institution, (unsigned long long)l.head_size, a->history->count,
+                  a->institution);
+            CHECK(w, "F23", l.cosigned_size <= before, "%s shows as cosigned what nobody saw",
+                  w->nodes[i].institution);
+        }
+    }
+    for (int i = 0; i < w->count; i++) {
+        if (is_witness(w, i)) {
+            w->nodes[i].up_at_ms = w->now_ms + 1;
+        }
+    }
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+}
+
+/* Do all that count go by the newest members? */
+static bool
+all_know(const struct world *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        if (world_counts(w, i) &&
+            (!w->nodes[i].up || w->nodes[i].versions[CHARTER_MEMBERS] < w->members_version)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* F19: a stolen key is revoked in quiet times; soon nobody takes anything by it.  Whoever
+ * holds it shows another history of its log: nobody may believe that, nor accuse. */
+static void
+theft(struct world *w)
+{
+    struct node *victim = some_honest(w);
+    struct member *m = &w->members[victim->member];
+    size_t old = m->key_count - 1;
+    if (m->key_count == SIM_KEYS_MAX || w->document_count + 4 >= SIM_DOCUMENTS_MAX ||
+        victim->history->signed_size == 0) {
+        return;
+    }
+    authority_revoke_key(w, victim->member);
+    authority_deliver(w, some_honest(w), 0);
+    int64_t began_ms = w->now_ms;
+    while (!all_know(w) && w->now_ms - began_ms < SETTLE_MS_MAX) {
+        world_run(w, w->now_ms + 100);
+    }
+    w->result->revoked_ms = w->now_ms - began_ms;
+    CHECK(w, "F19", w->now_ms - began_ms <= REVOKED_MS_MAX,
+          "a revoked key is known everywhere after %lld ms", (long long)(w->now_ms - began_ms));
+    evil_theft(w, victim, &m->keys[old]);
+    world_run(w, w->now_ms + 2000);
+    (void)world_settle(w, SETTLE_MS_MAX, true);
+}
+
 /* Has it noted how large the log of `a` was when the last key ended, or was closed?
  * Who was not there at that time notes it with the next head, and takes what comes. */
 static bool
@@ -347,6 +458,12 @@ calm(struct world *w)
     world_check(w);
     look_for_all(w);
     world_settle_exchange(w, SETTLE_MS_MAX);
+    if (chance(w, 30)) {
+        theft(w);
+    }
+    if (chance(w, 20)) {
+        witnesses_off(w);
+    }
     late_keys(w);
     look_for_all(w);
     return took;

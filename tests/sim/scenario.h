@@ -18,7 +18,7 @@ struct sim_options {
 /* What a run tells to whoever counts. */
 struct sim_result {
     uint64_t seed, frames, frames_lost, bytes, events, crashes, restores, forks, adopted;
-    int64_t settled_ms, simulated_ms;
+    int64_t settled_ms, simulated_ms, revoked_ms;
     uint64_t happened[HAPPENED_COUNT];
     char scenario[16];
 };

@@ -83,6 +83,7 @@ struct member {
     size_t key_count;
     struct network_keys keys[SIM_KEYS_MAX];
     int64_t from_s[SIM_KEYS_MAX], to_s[SIM_KEYS_MAX];
+    bool revoked[SIM_KEYS_MAX];         /* stolen: good for nothing from to_s on */
     uint64_t key_version[SIM_KEYS_MAX]; /* of members, that names the key first */
     bool witness, left;
     size_t epochs_sealed; /* to it, when it left */
