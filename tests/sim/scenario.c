@@ -78,17 +78,32 @@ draw_faults(struct world *w)
             w->refuse_percent);
 }
 
+/* Two witnesses that are years ahead are believed (node/epochs.h): one at most. */
+static bool
+years_ahead(const struct world *w)
+{
+    for (int i = 0; i < w->count; i++) {
+        if (w->members[w->nodes[i].member].witness &&
+            w->nodes[i].went_ahead_s > TEN_YEARS_S / 2) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 draw_clock(struct world *w)
 {
     static const int64_t jumps[] = {HOUR_S, -HOUR_S, TEN_YEARS_S, -TEN_YEARS_S, 90, -90};
     struct node *n = &w->nodes[sim_below(&w->rng, (uint64_t)w->count)];
     uint64_t kind = sim_below(&w->rng, 4);
+    int64_t jump_s = jumps[sim_below(&w->rng, sizeof jumps / sizeof jumps[0])];
+    jump_s = jump_s == TEN_YEARS_S && years_ahead(w) ? -jump_s : jump_s;
     node_clock(w, n,
                kind == 0   ? CLOCK_STUCK
                : kind == 1 ? CLOCK_BACKWARDS
                            : CLOCK_GOOD,
-               jumps[sim_below(&w->rng, sizeof jumps / sizeof jumps[0])]);
+               jump_s);
 }
 
 static void
