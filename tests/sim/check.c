@@ -109,6 +109,13 @@ history_of(const struct world *w, int member, uint64_t size, const struct hash *
     return NULL;
 }
 
+/* May it be deceived by a stolen key?  Who left does not hear that it was revoked. */
+static bool
+may_err(const struct world *w, const struct node *n)
+{
+    return !node_honest(n) || w->members[n->member].left;
+}
+
 static void
 check_log(struct world *w, struct node *n, struct store_txn *t, int member,
           const struct store_log *log)
@@ -120,7 +127,7 @@ check_log(struct world *w, struct node *n, struct store_txn *t, int member,
           (unsigned long long)log->size);
     n->largest[member] = log->size;
     n->frozen[member] = (log->flags & STORE_LOG_FROZEN) != 0;
-    CHECK(w, "F12", !n->frozen[member] || !member_honest(w, member) || !node_honest(n),
+    CHECK(w, "F12", !n->frozen[member] || !member_honest(w, member) || may_err(w, n),
           "%s freezes the log of %s", n->institution, m->institution);
     CHECK(w, "F12", n->frozen[member] || !n->forked[member],
           "%s found two histories of %s and goes on with its log", n->institution,
@@ -340,7 +347,7 @@ check_fork(struct world *w, struct node *n, const struct gossip_action *a)
 {
     int member = world_member_of(w, a->origin);
     static struct truth_note x, y;
-    CHECK(w, "F12", member >= 0 && (!member_honest(w, member) || !node_honest(n)),
+    CHECK(w, "F12", member >= 0 && (!member_honest(w, member) || may_err(w, n)),
           "%s accuses %.*s falsely", n->institution, (int)a->origin.count,
           (const char *)a->origin.bytes);
     const struct member *m = &w->members[member];
