@@ -150,6 +150,11 @@ backup_check(const char *path, struct backup *b, char error[BACKUP_ERROR_CHARS])
     if (pid < 0) {
         (void)snprintf(error, BACKUP_ERROR_CHARS, "check %s: %s", path, strerror(errno));
         st = STATUS_IO;
+    } else if (!told && WIFEXITED(code)) { /* it ran into something before it could look */
+        (void)snprintf(error, BACKUP_ERROR_CHARS,
+                       "check %s: the process that looks at it could not do so; try again",
+                       path);
+        st = STATUS_IO;
     } else if (!told || !WIFEXITED(code)) {
         (void)snprintf(error, BACKUP_ERROR_CHARS,
                        "check %s: it is damaged: the program that opened it was ended by it",

@@ -324,21 +324,24 @@ copy_store(const char *home, const char *to, char *error)
     return chmod(data, 0600) == 0 ? STATUS_OK : trouble(error, "close to others", data);
 }
 
-/* Whether HOME/name is the passphrase of the seed: not beside what it locks. */
-static bool
-is_passphrase(const char *home, const char *name)
+/* Where the passphrase of the seed stands: a file that does not go beside what it locks.
+ * All zero: nowhere. */
+static enum status
+find_passphrase(const char *home, struct stat *out, char *error)
 {
     struct config *config = NULL;
-    char why[CONFIG_ERROR_CHARS], path[HOME_IO_PATH_CHARS];
-    struct stat a, b;
-    bool is = false;
-    if (config_load(home, &config, why, sizeof why) == STATUS_OK &&
-        config->passphrase_file[0] != '\0' && home_io_path(home, name, path) == STATUS_OK) {
-        is = stat(path, &a) == 0 && stat(config->passphrase_file, &b) == 0 &&
-             a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    char why[CONFIG_ERROR_CHARS];
+    enum status st = config_load(home, &config, why, sizeof why);
+    memset(out, 0, sizeof *out);
+    if (st != STATUS_OK) {
+        return refuse(st, error, "%s", why);
+    }
+    if (config->passphrase_file[0] != '\0' && stat(config->passphrase_file, out) != 0) {
+        memset(out, 0, sizeof *out);
+        st = errno == ENOENT ? STATUS_OK : trouble(error, "read", config->passphrase_file);
     }
     config_free(config);
-    return is;
+    return st;
 }
 
 static int
@@ -347,32 +350,56 @@ by_name(const void *a, const void *b)
     return strcmp(((const struct backup_file *)a)->name, ((const struct backup_file *)b)->name);
 }
 
+/* Add HOME/name to the list, if it is a file that goes along. */
+static enum status
+list_file(const char *home, const char *name, const struct stat *passphrase, struct backup *b,
+          char *error)
+{
+    char path[HOME_IO_PATH_CHARS];
+    struct stat sb;
+    enum status st = join(home, name, path, error);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    if (lstat(path, &sb) !=
+        0) { /* gone meanwhile, or a backup without it would be called whole */
+        return errno == ENOENT ? STATUS_OK : trouble(error, "read", path);
+    }
+    if (!S_ISREG(sb.st_mode) ||
+        (sb.st_dev == passphrase->st_dev && sb.st_ino == passphrase->st_ino)) {
+        return STATUS_OK;
+    }
+    if (b->file_count == BACKUP_FILES_MAX) {
+        return refuse(STATUS_TOO_BIG, error, "%s holds more than %d files", home,
+                      BACKUP_FILES_MAX);
+    }
+    strcpy(b->files[b->file_count++].name, name);
+    return STATUS_OK;
+}
+
 /* The files of the home that go along, sorted; the store is the first. */
 static enum status
 list_files(const char *home, struct backup *b, char *error)
 {
-    DIR *dir = opendir(home);
     const struct dirent *entry;
-    char path[HOME_IO_PATH_CHARS];
-    struct stat sb;
-    enum status st = STATUS_OK;
+    struct stat passphrase;
+    enum status st = find_passphrase(home, &passphrase, error);
+    if (st != STATUS_OK) {
+        return st;
+    }
+    DIR *dir = opendir(home);
     if (dir == NULL) {
         return trouble(error, "read", home);
     }
     strcpy(b->files[0].name, BACKUP_STORE);
     b->file_count = 1;
-    while (st == STATUS_OK && (entry = readdir(dir)) != NULL) {
-        if (!backup_takes(entry->d_name) || is_passphrase(home, entry->d_name) ||
-            home_io_path(home, entry->d_name, path) != STATUS_OK || lstat(path, &sb) != 0 ||
-            !S_ISREG(sb.st_mode)) {
-            continue;
+    while (st == STATUS_OK && (errno = 0, entry = readdir(dir)) != NULL) {
+        if (backup_takes(entry->d_name)) {
+            st = list_file(home, entry->d_name, &passphrase, b, error);
         }
-        if (b->file_count == BACKUP_FILES_MAX) {
-            st = refuse(STATUS_TOO_BIG, error, "%s holds more than %d files", home,
-                        BACKUP_FILES_MAX);
-        } else {
-            strcpy(b->files[b->file_count++].name, entry->d_name);
-        }
+    }
+    if (st == STATUS_OK && errno != 0) {
+        st = trouble(error, "read", home);
     }
     (void)closedir(dir);
     qsort(b->files + 1, b->file_count - 1, sizeof b->files[0], by_name);

@@ -95,9 +95,10 @@ directory_is_empty(const char *path)
     const struct dirent *entry;
     bool empty = dir != NULL;
 
-    while (empty && (entry = readdir(dir)) != NULL) {
+    while (empty && (errno = 0, entry = readdir(dir)) != NULL) {
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     }
+    empty = empty && errno == 0;
     if (dir != NULL) {
         (void)closedir(dir);
     }
