@@ -242,11 +242,12 @@ keep_head(struct network *n, const struct own_log *log)
     engine_write(n->engine, &j->job);
 }
 
-/* Is there something to sign, and does the gate allow it (DESIGN 10)? */
+/* Is there something to sign, and does the gate allow it (DESIGN 10)?  Before the first
+ * charter nobody could check a head, not even the audit of this home. */
 static bool
 may_sign(const struct network *n, const struct own_log *log)
 {
-    return log->dirty && n->gossip != NULL &&
+    return log->dirty && n->gossip != NULL && n->charter != NULL &&
            gossip_may_sign(n->gossip, text_view(log->origin));
 }
 

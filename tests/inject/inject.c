@@ -239,7 +239,7 @@ wait_ms(long ms)
 }
 
 /* Before the call is made.  Returns how the thread goes on. */
-static int
+static enum __ptrace_request
 at_call(struct plan *p, pid_t tid)
 {
     struct user_regs_struct r;
@@ -292,7 +292,8 @@ follow(struct plan *p)
     pid_t tid;
 
     while ((tid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
-        int event = status >> 16, how = PTRACE_CONT;
+        int event = status >> 16;
+        enum __ptrace_request how = PTRACE_CONT;
         long signal_on = 0;
         if (tid < 0) {
             continue;

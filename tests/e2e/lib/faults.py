@@ -120,7 +120,7 @@ def count_calls(scenario, name):
     code, out, err, log = traced(scenario, home, ["list"])
     if code not in scenario.good:
         raise Wrong(f"{name}: without a fault: exit {code}: {out[-300:]} {err[-300:]}")
-    scenario.whole, scenario.killed = True, False
+    scenario.whole, scenario.killed, scenario.err = True, False, err
     scenario.done(home, out)
     total, first, opened = {}, {}, False
     for line in log:
@@ -142,7 +142,7 @@ def one(name, call, how, n, number):
         code, out, err, log = traced(scenario, home, [how, call, str(n)])
         hit = log[0].split(" ")[0] if log else hit
         scenario.killed = hit == "fired" and how in ("kill", "torn")
-        scenario.whole = code in scenario.good
+        scenario.whole, scenario.err = code in scenario.good, err
         if code == 1 and not scenario.whole:
             raise Wrong(f"an input or output error is no refusal: exit 1: {err[-300:]}")
         if code > 128 and not scenario.killed:
