@@ -2,19 +2,22 @@
 # Goal: what was acknowledged survives SIGKILL at any moment, of a daemon and of an
 # import that owns the home; nothing is there half or twice.
 # Method: many kills at random moments; then everything is imported again, looked up,
-# and the log recomputed by an independent implementation.
+# and the log recomputed by an independent implementation.  HR_FAULTS=all (scripts/faults.sh
+# kill): 1,000 kills, else 100; HR_KILLS says otherwise.
 . tests/e2e/lib/common.sh
+if [ "${HR_FAULTS:-}" = all ]; then kills=1000; else kills=100; fi
+cycles=$((${HR_KILLS:-$kills} / 2))
 up 1
 scripts/alliance.sh stop "$A/h1"
-python3 "$lib/kill.py" "$HUREN" "$A/h1" "$work" daemon 12 1 || fail "kills of a daemon"
-python3 "$lib/kill.py" "$HUREN" "$A/h1" "$work" import 12 2 || fail "kills of an import"
+python3 "$lib/kill.py" "$HUREN" "$A/h1" "$work" daemon "$cycles" "${HR_SEED:-1}" || fail "kills of a daemon"
+python3 "$lib/kill.py" "$HUREN" "$A/h1" "$work" import "$cycles" "$((${HR_SEED:-1} + 1))" || fail "kills of an import"
 scripts/alliance.sh start "$A/h1"
-total=$((2 * 12 * 120))
-wait_status "$A/h1" 20 "log['h1/pub']['size'] == $total and log['h1/pub']['head'] == $total and n['signing']['pub']['state'] == 'open'"
+total=$((2 * (cycles * 120 + 20)))
+wait_status "$A/h1" 60 "log['h1/pub']['size'] == $total and log['h1/pub']['head'] == $total and n['signing']['pub']['state'] == 'open'"
 expect 0 --home "$A/h1" log vkey pub
 vkey=$(cat "$work/out")
-wait_status "$A/regulator" 20 "log['h1/pub']['size'] == $total"
-wait_status "$A/h1" 20 "log['h1/pub']['cosigned_size'] == $total"
+wait_status "$A/regulator" 60 "log['h1/pub']['size'] == $total"
+wait_status "$A/h1" 60 "log['h1/pub']['cosigned_size'] == $total"
 expect 0 --home "$A/h1" log tiles pub "$work/tiles"
 witness=$(sed -n 's/^witness //p' "$A/authority/joins/regulator.join")
 name=$NET/regulator/witness
