@@ -141,34 +141,56 @@ out_has "signing already"
 expect 0 --home "$A/h1" --json resume
 json "resume" "o == {'network': '$NET', 'signing': True, 'already': True}" <"$work/out"
 
-# -- a second owner, and a twin -----------------------------------------------------------
-code=0
-timeout 10 "$HUREN" --home "$A/h1" serve >"$work/out" 2>"$work/err" </dev/null || code=$?
-[ "$code" = 2 ] || fail "a second daemon of one home: exit $code, expected 2"
-err_has "already in use by process [0-9]+"
-err_lines 1
-cp -a "$A/h1" "$work/twin"
-rm -f "$work/twin/control"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-sed -i "s#^\( *listen: *\"\{0,1\}tcp://127.0.0.1:\)[0-9]*#\1$port#" "$work/twin/config.yaml"
-"$HUREN" --home "$work/twin" serve </dev/null >"$work/twin.log" 2>&1 &
-started+=($!)
-for _ in $(seq 300); do grep -q ready "$work/twin.log" && break; sleep 0.1; done
-grep -q ready "$work/twin.log" || { fail "the twin did not start:"; cat "$work/twin.log"; }
-messages 30 3 --tag T >"$work/t1.hl7"
-messages 40 3 --tag T >"$work/t2.hl7"
-for _ in $(seq 300); do
-    one=$(state "$A/h1" pub) two=$(state "$work/twin" pub)
-    [ "$one" = twin ] && [ "$two" = twin ] && break
-    sleep 0.1
+# -- a second owner, and a twin: once, or 20 times (scripts/faults.sh twins; F24) ----------------
+times=1
+[ "${HR_FAULTS:-}" != all ] || times=20
+for round in $(seq "$times"); do
+    code=0
+    timeout 20 "$HUREN" --home "$A/h1" serve >"$work/out" 2>"$work/err" </dev/null || code=$?
+    [ "$code" = 2 ] || fail "a second daemon of one home: exit $code, expected 2"
+    err_has "already in use by process $(cat "$A/h1/serve.pid")"
+    err_lines 1
+    rm -rf "$work/twin"
+    cp -a "$A/h1" "$work/twin"
+    rm -f "$work/twin/control"
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    sed -i "s#^\( *listen: *\"\{0,1\}tcp://127.0.0.1:\)[0-9]*#\1$port#" "$work/twin/config.yaml"
+    "$HUREN" --home "$work/twin" serve </dev/null >"$work/twin.log" 2>&1 &
+    twin=$!
+    started+=("$twin")
+    for _ in $(seq 300); do grep -q ready "$work/twin.log" && break; sleep 0.1; done
+    grep -q ready "$work/twin.log" || { fail "the twin did not start:"; cat "$work/twin.log"; }
+    messages $((30 + 20 * round)) 3 --tag T >"$work/t1.hl7"
+    messages $((40 + 20 * round)) 3 --tag T >"$work/t2.hl7"
+    for _ in $(seq 300); do
+        one=$(state "$A/h1" pub) two=$(state "$work/twin" pub)
+        [ "$one" = twin ] && [ "$two" = twin ] && break
+        sleep 0.1
+    done
+    [ "$one" = twin ] && [ "$two" = twin ] || fail "two processes with one key ($round): the first is $one, the copy is $two: both must stop signing"
+    "$HUREN" --home "$A/h1" import "$work/t1.hl7" >/dev/null 2>&1 || true
+    "$HUREN" --home "$work/twin" import "$work/t2.hl7" >/dev/null 2>&1 || true
+    sleep 2
+    collect h1
+    "$HUREN" --home "$work/twin" log checkpoint pub >"$seen/twin-$round" 2>/dev/null || true
+    [ "$round" != "$times" ] || break
+    # The copy ends, and the first goes on where it was; of two that start at once one owns it.
+    kill "$twin"
+    wait "$twin" || fail "the twin ended with $?"
+    scripts/alliance.sh stop "$A/h1"
+    (timeout 8 "$HUREN" --home "$A/h1" serve </dev/null >"$work/other.log" 2>&1 || true) &
+    other=$!
+    if scripts/alliance.sh start "$A/h1" 2>"$work/err"; then
+        wait "$other"
+        grep -q "already in use" "$work/other.log" || fail "two daemons of one home: $(tail -2 "$work/other.log")"
+    else
+        grep -q "already in use" "$A/h1/serve.log" || fail "neither of two daemons started: $(tail -2 "$A/h1/serve.log")"
+        wait "$other"
+        scripts/alliance.sh start "$A/h1"
+    fi
+    wait_status "$A/h1" 60 "n['signing']['pub']['state'] == 'open'"
 done
-echo "twins: the first is $one, the copy is $two"
-[ "$one" = twin ] && [ "$two" = twin ] || fail "two processes with one key: both must stop signing"
-"$HUREN" --home "$A/h1" import "$work/t1.hl7" >/dev/null 2>&1 || true
-"$HUREN" --home "$work/twin" import "$work/t2.hl7" >/dev/null 2>&1 || true
-sleep 2
-collect h1
-"$HUREN" --home "$work/twin" log checkpoint pub >"$seen/twin" 2>/dev/null || true
+echo "twins: $times times both stopped signing"
 
 # -- no two histories ---------------------------------------------------------------------
 for h in h2 regulator; do
