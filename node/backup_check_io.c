@@ -143,14 +143,17 @@ backup_check(const char *path, struct backup *b, char error[BACKUP_ERROR_CHARS])
         child(path, fds[1]);
     }
     (void)close(fds[1]);
+    errno = 0;
     bool told = pid > 0 && whole(fds[0], s, sizeof *s, true);
+    bool unread = !told && errno != 0; /* what it says is not heard: that is not its end */
     (void)close(fds[0]);
     while (pid > 0 && waitpid(pid, &code, 0) < 0 && errno == EINTR) {
     }
     if (pid < 0) {
         (void)snprintf(error, BACKUP_ERROR_CHARS, "check %s: %s", path, strerror(errno));
         st = STATUS_IO;
-    } else if (!told && WIFEXITED(code)) { /* it ran into something before it could look */
+    } else if (unread ||
+               (!told && WIFEXITED(code))) { /* it ran into something before it could look */
         (void)snprintf(error, BACKUP_ERROR_CHARS,
                        "check %s: the process that looks at it could not do so; try again",
                        path);
