@@ -117,10 +117,12 @@ wanted(const char *names, const struct call *call)
 {
     size_t n = strlen(call->name);
 
-    for (const char *at = names; at != NULL; at = strchr(at, ','), at += at != NULL) {
+    for (const char *at = names; at != NULL;) {
         if (strncmp(at, call->name, n) == 0 && (at[n] == 0 || at[n] == ',')) {
             return true;
         }
+        at = strchr(at, ',');
+        at = at == NULL ? NULL : at + 1;
     }
     return names == NULL;
 }
