@@ -541,18 +541,34 @@ compare_all(const char *from, const struct backup *b, const uint8_t *master, cha
     return st;
 }
 
-/* One file into the home; config.yaml comes last, since no home opens without it. */
+/* One file into the home, as `name`. */
 static enum status
-put_file(const char *from, const char *home, const struct backup_file *f, const uint8_t *master,
-         char *error)
+put_file(const char *from, const char *home, const struct backup_file *f, const char *name,
+         const uint8_t *master, char *error)
 {
     char path[HOME_IO_PATH_CHARS], to[HOME_IO_PATH_CHARS];
     struct backup_file is = *f;
     enum status st = join(from, f->name, path, error);
-    st = st == STATUS_OK ? join(home, f->name, to, error) : st;
+    st = st == STATUS_OK ? join(home, name, to, error) : st;
     st = st == STATUS_OK ? copy_file(path, to, master, true, &is, error) : st;
     if (st == STATUS_OK && !hash_equal(&is.sha256, &f->sha256)) {
         st = refuse(STATUS_CORRUPT, error, "%s changed while it was read", path);
+    }
+    return st;
+}
+
+/* config.yaml comes last, and whole: no home opens without it, and half of it must open none.
+ */
+static enum status
+put_config(const char *from, const char *home, const struct backup_file *f,
+           const uint8_t *master, char *error)
+{
+    char path[HOME_IO_PATH_CHARS], to[HOME_IO_PATH_CHARS];
+    enum status st = join(home, "config.yaml.new", path, error);
+    st = st == STATUS_OK ? join(home, f->name, to, error) : st;
+    st = st == STATUS_OK ? put_file(from, home, f, "config.yaml.new", master, error) : st;
+    if (st == STATUS_OK && rename(path, to) != 0) {
+        st = trouble(error, "write", to);
     }
     return st;
 }
@@ -581,7 +597,7 @@ fill_home(const char *from, const char *home, const struct backup *b, const uint
         if (strcmp(b->files[i].name, "config.yaml") == 0) {
             config = &b->files[i];
         } else {
-            st = put_file(from, home, &b->files[i], master, error);
+            st = put_file(from, home, &b->files[i], b->files[i].name, master, error);
         }
     }
     st = st == STATUS_OK ? backup_check(store, found, error) : st;
@@ -591,7 +607,7 @@ fill_home(const char *from, const char *home, const struct backup *b, const uint
     }
     st = st == STATUS_OK ? sync_folder(store, error) : st;
     if (st == STATUS_OK && config != NULL) {
-        st = put_file(from, home, config, master, error);
+        st = put_config(from, home, config, master, error);
     }
     free(found);
     return st == STATUS_OK ? sync_folder(home, error) : st;
