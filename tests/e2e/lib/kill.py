@@ -31,11 +31,17 @@ def say(text):
     print("kill.py:", text)
 
 
+made = {}
+a = argparse.Namespace(days=2, tag=tag, charset="utf-8", value="4.10", status="F")
+
+
 def make(first, count):
     path = f"{work}/{tag}-{first}.hl7"
     with open(path, "wb") as f:
-        a = argparse.Namespace(days=2, tag=tag, charset="utf-8", value="4.10", status="F")
-        f.write("".join(messages.message(n, a) for n in range(first, first + count)).encode())
+        for n in range(first, first + count):
+            if n not in made:  # they name the day: the same words again, also after midnight
+                made[n] = messages.message(n, a).encode()
+            f.write(made[n])
     return path
 
 
