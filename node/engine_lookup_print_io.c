@@ -379,7 +379,8 @@ refusal_text(uint32_t reason)
     case REASON_FORBIDDEN:
         return "the question is not addressed to it";
     case REASON_FULL:
-        return "its store is full, and it cannot log what it would give; tell it, and ask again "
+        return "its store is full, and it cannot log what it would give; tell it, and ask "
+               "again "
                "later";
     default:
         return NULL;

@@ -36,6 +36,7 @@ parser.add_argument("--scenario", action="append")
 parser.add_argument("--every", type=int, default=1)
 parser.add_argument("--offset", type=int, default=0)
 parser.add_argument("--jobs", type=int, default=2)
+parser.add_argument("--only", nargs=3, action="append", metavar=("FAULT", "CALL", "N"), help="no other, to look at one again")
 parser.add_argument("--verbose", action="store_true")
 o = parser.parse_args()
 WRITES = ("write", "pwrite64", "writev")
@@ -172,6 +173,8 @@ def sweep(name):
     plan = [(call, how, n) for call, (first, last) in calls.items()
             for n in range(first, last + 1) for how in faults_of(call)]
     chosen = [p for i, p in enumerate(plan) if i % o.every == o.offset % o.every]
+    if o.only:
+        chosen = [(call, how, int(n)) for how, call, n in o.only]
     ends, hits = {}, {"fired": 0, "missed": 0, "nothing": 0}
     # daemons listen at the port of their join file: one at a time
     with concurrent.futures.ThreadPoolExecutor(1 if name == "receive" else o.jobs) as pool:
