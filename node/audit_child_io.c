@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/jsonwhole.h"
+
 enum { CHILD_DIED = 101, DEATHS_MAX = 64, LINE_CHARS = 64 * 1024, PROGRESS_MS = 200 };
 
 /* ---- in the child ---- */
@@ -102,9 +104,11 @@ child(struct audit_work *work, json_t *(*run)(const struct audit_work *), int fd
     }
     work->tell = tell_parent;
     work->context = out;
-    json_t *counts = run(work);
+    unsigned long mark = json_whole_mark();
+    /* Without counts the parent knows that it did not hear all. */
+    json_t *counts = json_whole(json_pack("{s:o}", "counts", run(work)), mark);
     if (counts != NULL) {
-        tell_parent(out, json_pack("{s:o}", "counts", counts));
+        tell_parent(out, counts);
     }
     fclose(out);
     _exit(CLI_YES);

@@ -306,8 +306,11 @@ check_signed(struct home_audit *a)
     unsigned step = 0;
     enum status st = names == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 
-    if (config_load(a->work->path, &config, error, sizeof error) != STATUS_OK) {
-        audit_report(&a->sink, AUDIT_DAMAGE, "config", text_view(""), NULL, "%s", error);
+    enum status read = config_load(a->work->path, &config, error, sizeof error);
+    if (read != STATUS_OK) {
+        bool unknown = read == STATUS_NO_MEMORY || read == STATUS_IO;
+        audit_report(&a->sink, unknown ? AUDIT_UNKNOWN : AUDIT_DAMAGE, "config", text_view(""),
+                     NULL, "%s", error);
     }
     st = st == STATUS_OK ? list_networks(a->store, names, &count) : st;
     for (size_t i = 0; st == STATUS_OK && i < count; i++) {

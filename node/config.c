@@ -304,6 +304,11 @@ config_parse(struct view yaml, const char *file, struct config **out, char *erro
     }
     cyaml_err_t rc =
         cyaml_load_data(yaml.bytes, yaml.count, &config, &config_schema, &data, NULL);
+    if (rc != CYAML_OK) {
+        /* libyaml calls a file bad for which it had no memory: an audit must not. */
+        log = (struct yaml_log){"", 0};
+        rc = cyaml_load_data(yaml.bytes, yaml.count, &config, &config_schema, &data, NULL);
+    }
     if (rc != CYAML_OK || data == NULL) {
         snprintf(error, error_bytes, "%.300s:%zu: %s", file, log.line == 0 ? 1 : log.line,
                  log.what[0] != 0 ? log.what : cyaml_strerror(rc));

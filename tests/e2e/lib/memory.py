@@ -82,7 +82,7 @@ class Says(trial.Scenario):
 
     def words(self, home, out):
         """What it said, without the home's name and the moment."""
-        out = re.sub(r'"(free_bytes|used_bytes|used_percent|age_s)":\d+', "NOW", out.replace(home, "HOME"))
+        out = re.sub(r'"(disk_free_bytes|free_bytes|used_bytes|used_percent|reserve_bytes|age_s)":\d+', "NOW", out.replace(home, "HOME"))
         return re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)|\b1[0-9]{9,12}\b", "TIME", out)
 
     def done(self, home, out):
