@@ -7,7 +7,10 @@
 #include "proto/limits.h"
 #include "proto/text.h"
 
-enum { CELLS_FIRST_BYTES = 1024 };
+enum {
+    CELLS_FIRST_BYTES = 1024,
+    CELL_BLOCK_BYTES = 64 * 1024
+}; /* libcsv grows by 128 bytes otherwise */
 
 struct reader {
     enum status (*row)(void *user, const struct csv_row *r);
@@ -108,6 +111,7 @@ csv_read(struct view text, char delimiter,
     }
     r->room = CELLS_FIRST_BYTES;
     csv_set_delim(&parser, (unsigned char)delimiter);
+    csv_set_blk_size(&parser, CELL_BLOCK_BYTES);
     r->row = row;
     r->user = user;
     uint32_t line = 0;

@@ -230,9 +230,9 @@ for name in o.scenario or list(SCENARIOS):
         print("FAILED:", e, flush=True)
         scenario.end()
         sys.exit(1)
-    # daemons listen at the port of their join file: one at a time
-    jobs = 1 if name == "receive" else o.jobs
-    chosen = [p for i, p in enumerate(plan) if i % o.every == o.offset % o.every]
+    # daemons listen at the port of their join file: one at a time, and of a sample fewer
+    jobs, every = (1, 1 if o.every == 1 else 4 * o.every) if name == "receive" else (o.jobs, o.every)
+    chosen = [p for i, p in enumerate(plan) if i % every == o.offset % every]
     ends = {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         results = [pool.submit(one, name, *p, i) for i, p in enumerate(chosen)]
