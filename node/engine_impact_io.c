@@ -11,7 +11,7 @@
 
 #include "node/engine.h"
 #include "node/impact.h"
-#include "node/origin.h"
+#include "node/logwalk.h"
 #include "proto/bigend.h"
 #include "proto/text.h"
 #include "store/kv.h"
@@ -147,13 +147,12 @@ find_logs(struct impact_run *run, struct store_txn *txn)
 {
     const struct network *n = run->network;
     size_t room = 0;
-    struct store_log log = {.origin = {(const uint8_t *)"", 0}};
+    char at[ORIGIN_CHARS_MAX + 1] = "";
+    struct store_log log;
+    struct origin o;
     enum status st;
-    while ((st = store_log_next(txn, log.origin, &log)) == STATUS_OK) {
-        struct origin o;
-        if (origin_parse(log.origin, &o) != STATUS_OK || o.log != ORIGIN_EXCH ||
-            strcmp(o.network, n->name) != 0 ||
-            (!run->all && strcmp(o.institution, n->engine->institution) != 0)) {
+    while ((st = logwalk_next(txn, n->name, ORIGIN_EXCH, at, &log, &o)) == STATUS_OK) {
+        if (!run->all && strcmp(o.institution, n->engine->institution) != 0) {
             continue;
         }
         if (run->log_count == room) {
