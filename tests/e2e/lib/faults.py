@@ -170,7 +170,7 @@ def sweep(name):
     for _ in range(scenario.counts - 1):  # what comes each time
         counted = count_calls(scenario, name)
         calls = {c: (max(f, counted[c][0]), min(l, counted[c][1])) for c, (f, l) in calls.items() if c in counted}
-    plan = [(call, how, n) for call, (first, last) in calls.items()
+    plan = [(call, how, n) for call, (first, last) in calls.items() if call not in scenario.left_alone
             for n in range(first, last + 1) for how in faults_of(call)]
     chosen = [p for i, p in enumerate(plan) if i % o.every == o.offset % o.every]
     if o.only:
