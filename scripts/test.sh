@@ -28,11 +28,10 @@ for preset in "$@"; do
     ok=$(count 'Test +#[0-9]+: .* Passed')
     bad=$(count 'Test +#[0-9]+: .*[*][*][*]')
     skip=$(count 'Test +#[0-9]+: .*[*][*][*]Skipped')
-    # Scenarios wait for real processes, test_net and test_control for real threads and sockets.
-    # Two or fewer that failed beside others run once more, alone; who passes only so is named,
-    # to be looked at.
+    # Scenarios wait for real processes.  Two or fewer that failed beside others run once more,
+    # alone; who passes only so is named, to be looked at.
     again=$(sed -n '/Skipped/d; s/.*Test *#[0-9]*: \([A-Za-z0-9_]*\) .*[*][*][*].*/\1/p' "$log" | sort -u)
-    if [ -n "$again" ] && [ "$(wc -l <<<"$again")" -le 2 ] && ! grep -qvE '^(e2e_|test_(net|control)$)' <<<"$again"; then
+    if [ -n "$again" ] && [ "$(wc -l <<<"$again")" -le 2 ] && ! grep -qv '^e2e_' <<<"$again"; then
         for one in $again; do
             if (cd "$dir" && ctest --output-on-failure --no-tests=error -R "^$one\$" >"$log.again" 2>&1); then
                 echo "PASSED ONLY ALONE, failed beside others: $one"
